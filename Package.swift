@@ -1,0 +1,132 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Applied to every Swift target of ours.
+let swiftSettings: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("ExistentialAny"),
+]
+
+/// For the targets in which C pointers live; every unsafe expression there is marked.
+let unsafeSwiftSettings: [SwiftSetting] = swiftSettings + [.strictMemorySafety()]
+
+/// A library target at `Sources/Shared/<name>`.
+func shared(
+  _ name: String, _ dependencies: [Target.Dependency] = [], settings: [SwiftSetting] = swiftSettings
+) -> Target {
+  .target(name: name, dependencies: dependencies, path: "Sources/Shared/\(name)", swiftSettings: settings)
+}
+
+/// A test target at `Tests/ServiceTests/<name>`, mirroring the target it specifies.
+func tests(
+  _ name: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = [], resources: [Resource] = []
+) -> Target {
+  .testTarget(
+    name: "\(name)Tests", dependencies: dependencies, path: "Tests/ServiceTests/\(name)", exclude: exclude,
+    resources: resources, swiftSettings: swiftSettings)
+}
+
+extension Target.Dependency {
+  static let nioCore: Self = .product(name: "NIOCore", package: "swift-nio")
+  static let nioPosix: Self = .product(name: "NIOPosix", package: "swift-nio")
+  static let nioEmbedded: Self = .product(name: "NIOEmbedded", package: "swift-nio")
+  static let nioSSL: Self = .product(name: "NIOSSL", package: "swift-nio-ssl")
+  static let grdb: Self = .product(name: "GRDB", package: "GRDB.swift")
+  static let crypto: Self = .product(name: "Crypto", package: "swift-crypto")
+  static let jwtKit: Self = .product(name: "JWTKit", package: "jwt-kit")
+  static let x509: Self = .product(name: "X509", package: "swift-certificates")
+  static let argumentParser: Self = .product(name: "ArgumentParser", package: "swift-argument-parser")
+  static let configuration: Self = .product(name: "Configuration", package: "swift-configuration")
+  static let logging: Self = .product(name: "Logging", package: "swift-log")
+  static let metrics: Self = .product(name: "Metrics", package: "swift-metrics")
+  static let serviceLifecycle: Self = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+  static let collections: Self = .product(name: "Collections", package: "swift-collections")
+}
+
+let package = Package(
+  name: "clinicavoice",
+  platforms: [.macOS(.v15)],
+  products: [
+    .executable(name: "patient-service", targets: ["PatientService"]),
+    .executable(name: "appointment-service", targets: ["AppointmentService"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+    .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.6"),
+    .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+    .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
+    .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+    .package(url: "https://github.com/apple/swift-configuration", from: "1.4.0"),
+    .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+    .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
+    .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+  ],
+  targets: [
+    // C
+    .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+    .target(
+      name: "CProtobuf", exclude: [],
+      linkerSettings: [.linkedLibrary("protobuf-c")]),
+
+    // RPC runtime
+    shared("RPC", [.nioCore, .logging]),
+    shared("HTTP2", ["CNGHTTP2", "RPC", .nioCore], settings: unsafeSwiftSettings),
+    shared("Sockets", [.nioCore, .nioPosix, .nioSSL, .x509, .logging]),
+    shared("RPCServer", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
+    shared("RPCClient", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
+    shared("InProcess", ["RPC", "HTTP2", "RPCServer", "RPCClient", .nioCore, .nioPosix, .logging]),
+
+    // Codec and contract
+    shared("ProtobufBridge", ["CProtobuf", "RPC", .nioCore], settings: unsafeSwiftSettings),
+    shared("StandardProtos", ["CProtobuf", "ProtobufBridge", "RPC", .nioCore], settings: unsafeSwiftSettings),
+    shared(
+      "Contract", ["CProtobuf", "ProtobufBridge", "StandardProtos", "RPC", .nioCore], settings: unsafeSwiftSettings),
+
+    // Table store
+    shared("Storage", [.nioCore, .collections]),
+    shared("MemoryEngine", ["Storage", .collections]),
+    shared("EmbeddedEngine", ["Storage", .grdb, .crypto, .logging, .collections]),
+
+    // What both services are made of
+    shared("Identity", ["RPC"]),
+    shared("Auth", ["Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging]),
+    shared("Observability", ["Identity", "RPC", .nioCore, .logging, .metrics]),
+    shared("CivilTime"),
+    shared(
+      "ServiceCore",
+      ["RPC", "Identity", "Storage", "CivilTime", "StandardProtos", "ProtobufBridge", .crypto, .nioCore, .logging]),
+    shared(
+      "Lifecycle",
+      [
+        "RPC", "RPCServer", "RPCClient", "Sockets", "Identity", "Auth", "Observability", "Storage", "EmbeddedEngine",
+        "CivilTime", "ServiceCore", "StandardProtos", .argumentParser, .configuration, .serviceLifecycle, .logging,
+        .nioCore, .nioPosix, .crypto,
+      ]),
+
+    // The services
+    .executableTarget(
+      name: "PatientService",
+      dependencies: [
+        "RPC", "Contract", "StandardProtos", "Storage", "Identity", "CivilTime", "ServiceCore", "Lifecycle",
+        .argumentParser, .crypto, .logging, .nioCore,
+      ],
+      swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "AppointmentService",
+      dependencies: [
+        "RPC", "RPCClient", "Contract", "StandardProtos", "Storage", "Identity", "CivilTime", "ServiceCore",
+        "Lifecycle", .argumentParser, .crypto, .logging, .nioCore,
+      ],
+      swiftSettings: swiftSettings),
+
+    // Tools: not installed
+    .executableTarget(
+      name: "generate-contract", dependencies: [.argumentParser], path: "Sources/Tools/ContractGenerator",
+      swiftSettings: swiftSettings),
+  ]
+)

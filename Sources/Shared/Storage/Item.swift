@@ -1,0 +1,65 @@
+/// An attribute's value, in DynamoDB's data model.
+package enum AttributeValue: Sendable, Hashable {
+  /// S. UTF-8; compared bytewise.
+  case string(String)
+  /// N. The model uses whole numbers only; they sort numerically.
+  case number(Int64)
+  /// B.
+  case binary([UInt8])
+  /// BOOL.
+  case bool(Bool)
+  /// NULL.
+  case null
+  /// L.
+  case list([AttributeValue])
+  /// M.
+  case map([String: AttributeValue])
+}
+
+/// One item of a table: its attributes by name.
+package typealias Item = [String: AttributeValue]
+
+/// The primary key of an item: its partition key and sort key, whose names the table's schema gives.
+package struct ItemKey: Sendable, Hashable {
+  package var partition: String
+  package var sort: String
+
+  package init(_ partition: String, _ sort: String) {
+    self.partition = partition
+    self.sort = sort
+  }
+}
+
+extension AttributeValue {
+  package var stringValue: String? { if case .string(let value) = self { value } else { nil } }
+  package var numberValue: Int64? { if case .number(let value) = self { value } else { nil } }
+  package var boolValue: Bool? { if case .bool(let value) = self { value } else { nil } }
+  package var binaryValue: [UInt8]? { if case .binary(let value) = self { value } else { nil } }
+  package var listValue: [AttributeValue]? { if case .list(let value) = self { value } else { nil } }
+  package var mapValue: Item? { if case .map(let value) = self { value } else { nil } }
+}
+
+extension AttributeValue: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByBooleanLiteral {
+  package init(stringLiteral value: String) { self = .string(value) }
+  package init(integerLiteral value: Int64) { self = .number(value) }
+  package init(booleanLiteral value: Bool) { self = .bool(value) }
+}
+
+extension [String: AttributeValue] {
+  /// The item's size as DynamoDB counts it: UTF-8 bytes of names and values, 1 + 3 per nested container and 1 per
+  /// nested element, numbers as one byte for each two digits plus one.
+  package var byteCount: Int { reduce(0) { $0 + $1.key.utf8.count + $1.value.byteCount } }
+}
+
+extension AttributeValue {
+  fileprivate var byteCount: Int {
+    switch self {
+    case .string(let value): value.utf8.count
+    case .number(let value): (String(value.magnitude).utf8.count + 1) / 2 + 1 + (value < 0 ? 1 : 0)
+    case .binary(let value): value.count
+    case .bool, .null: 1
+    case .list(let values): values.reduce(3) { $0 + $1.byteCount + 1 }
+    case .map(let values): values.reduce(3) { $0 + $1.key.utf8.count + $1.value.byteCount + 1 }
+    }
+  }
+}
