@@ -138,6 +138,6 @@ let package = Package(
 
     // Tests
     tests("Storage", ["Storage", "MemoryEngine", "EmbeddedEngine"]),
-    tests("EmbeddedEngine", ["Storage", "EmbeddedEngine", "store-crash-writer", .grdb]),
+    tests("EmbeddedEngine", ["Storage", "EmbeddedEngine", "store-crash-writer", .grdb, .grdbSQLite]),
   ]
 )
