@@ -76,7 +76,7 @@ let package = Package(
     // RPC runtime
     shared("RPC", [.nioCore, .logging]),
     shared("HTTP2", ["CNGHTTP2", "RPC", .nioCore], settings: unsafeSwiftSettings),
-    shared("Sockets", [.nioCore, .nioPosix, .nioSSL, .x509, .logging]),
+    shared("Sockets", ["RPC", .nioCore, .nioPosix, .nioSSL, .x509, .logging]),
     shared("RPCServer", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
     shared("RPCClient", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
     shared("InProcess", ["RPC", "HTTP2", "RPCServer", "RPCClient", .nioCore, .nioPosix, .logging]),
@@ -128,5 +128,9 @@ let package = Package(
     .executableTarget(
       name: "generate-contract", dependencies: [.argumentParser], path: "Sources/Tools/ContractGenerator",
       swiftSettings: swiftSettings),
+
+    // Tests
+    tests("RPC", ["RPC", .nioCore]),
+    tests("HTTP2", ["HTTP2", "RPC", .nioCore]),
   ]
 )
