@@ -128,5 +128,9 @@ let package = Package(
     .executableTarget(
       name: "generate-contract", dependencies: [.argumentParser], path: "Sources/Tools/ContractGenerator",
       swiftSettings: swiftSettings),
+
+    // Tests
+    tests("Auth", ["Auth", "Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging]),
+    tests("Observability", ["Observability", "Identity", "RPC", .nioCore, .logging]),
   ]
 )
