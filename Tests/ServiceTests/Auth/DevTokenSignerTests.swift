@@ -29,7 +29,7 @@ struct DevTokenSignerTests {
   @Test("a signed token is verified with the key set that openssl wrote")
   func roundTrip() async throws {
     let directory = try makePKI()
-    let pem = try String(contentsOf: directory.url.appending(path: "token-signing.key"), encoding: .utf8)
+    let pem = try String(contentsOf: directory.url.appending(path: "jwt-signing-key.pem"), encoding: .utf8)
     let signer = try await DevTokenSigner(pem: pem)
     let keys = try await KeySetFile(
       directory.url.appending(path: "jwks.json").path, logger: Logger(label: "test"))
@@ -51,8 +51,8 @@ struct DevTokenSignerTests {
     let names = try FileManager.default.contentsOfDirectory(atPath: directory.url.path).sorted()
     #expect(
       names == [
-        "appointment-service.key", "appointment-service.pem", "ca.key", "ca.pem", "jwks.json",
-        "patient-service.key", "patient-service.pem", "store.key", "token-signing.key",
+        "appointment-service.key", "appointment-service.pem", "ca.key", "ca.pem", "jwks.json", "jwt-signing-key.pem",
+        "patient-service.key", "patient-service.pem", "store.key",
       ])
     let before = try names.map { try Data(contentsOf: directory.url.appending(path: $0)) }
     let process = Process()
@@ -61,7 +61,7 @@ struct DevTokenSignerTests {
     try process.run()
     process.waitUntilExit()
     #expect(try names.map { try Data(contentsOf: directory.url.appending(path: $0)) } == before)
-    for name in names where name.hasSuffix(".key") {
+    for name in names where name.contains("key") {
       let attributes = try FileManager.default.attributesOfItem(atPath: directory.url.appending(path: name).path)
       #expect(attributes[.posixPermissions] as? Int == 0o600, "\(name)")
     }
