@@ -135,5 +135,8 @@ let package = Package(
     // Tests
     tests("Auth", ["Auth", "Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging]),
     tests("Observability", ["Observability", "Identity", "RPC", .nioCore, .logging]),
+    tests(
+      "Lifecycle",
+      ["Lifecycle", "CivilTime", "Identity", "Storage", "RPC", .configuration, .argumentParser, .logging]),
   ]
 )
