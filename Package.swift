@@ -34,6 +34,7 @@ extension Target.Dependency {
   static let nioEmbedded: Self = .product(name: "NIOEmbedded", package: "swift-nio")
   static let nioSSL: Self = .product(name: "NIOSSL", package: "swift-nio-ssl")
   static let grdb: Self = .product(name: "GRDB", package: "GRDB.swift")
+  static let grdbSQLite: Self = .product(name: "GRDBSQLite", package: "GRDB.swift")
   static let crypto: Self = .product(name: "Crypto", package: "swift-crypto")
   static let jwtKit: Self = .product(name: "JWTKit", package: "jwt-kit")
   static let x509: Self = .product(name: "X509", package: "swift-certificates")
@@ -90,7 +91,9 @@ let package = Package(
     // Table store
     shared("Storage", [.nioCore, .collections]),
     shared("MemoryEngine", ["Storage", .collections]),
-    shared("EmbeddedEngine", ["Storage", .grdb, .crypto, .logging, .collections]),
+    shared(
+      "EmbeddedEngine", ["Storage", .grdb, .grdbSQLite, .crypto, .logging, .collections],
+      settings: unsafeSwiftSettings),
 
     // What both services are made of
     shared("Identity", ["RPC"]),
@@ -138,5 +141,13 @@ let package = Package(
     tests(
       "Lifecycle",
       ["Lifecycle", "CivilTime", "Identity", "Storage", "RPC", .configuration, .argumentParser, .logging]),
+    // Writes to a store until it is killed; for the tests of that.
+    .executableTarget(
+      name: "store-crash-writer", dependencies: ["Storage", "EmbeddedEngine"], path: "Sources/Tools/StoreCrashWriter",
+      swiftSettings: swiftSettings),
+
+    // Tests
+    tests("Storage", ["Storage", "MemoryEngine", "EmbeddedEngine"]),
+    tests("EmbeddedEngine", ["Storage", "EmbeddedEngine", "store-crash-writer", .grdb]),
   ]
 )
