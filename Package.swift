@@ -43,6 +43,7 @@ extension Target.Dependency {
   static let logging: Self = .product(name: "Logging", package: "swift-log")
   static let metrics: Self = .product(name: "Metrics", package: "swift-metrics")
   static let serviceLifecycle: Self = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+  static let unixSignals: Self = .product(name: "UnixSignals", package: "swift-service-lifecycle")
   static let collections: Self = .product(name: "Collections", package: "swift-collections")
 }
 
@@ -81,6 +82,7 @@ let package = Package(
     shared("RPCServer", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
     shared("RPCClient", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
     shared("InProcess", ["RPC", "HTTP2", "RPCServer", "RPCClient", .nioCore, .nioPosix, .logging]),
+    shared("StandardServices", ["RPC", "StandardProtos"]),
 
     // Codec and contract
     shared("ProtobufBridge", ["CProtobuf", "RPC", .nioCore], settings: unsafeSwiftSettings),
@@ -106,9 +108,10 @@ let package = Package(
     shared(
       "Lifecycle",
       [
-        "RPC", "RPCServer", "RPCClient", "Sockets", "Identity", "Auth", "Observability", "Storage", "EmbeddedEngine",
-        "CivilTime", "ServiceCore", "StandardProtos", .argumentParser, .configuration, .serviceLifecycle, .logging,
-        .nioCore, .nioPosix, .crypto,
+        "RPC", "RPCServer", "RPCClient", "StandardServices", "Sockets", "Identity",
+        "Auth", "Observability", "Storage", "EmbeddedEngine",
+        "CivilTime", "ServiceCore", "StandardProtos", .argumentParser, .configuration, .serviceLifecycle,
+        .unixSignals, .logging, .nioCore, .nioPosix, .crypto,
       ]),
 
     // The services
@@ -127,27 +130,25 @@ let package = Package(
       ],
       swiftSettings: swiftSettings),
 
-    // Tests
-    tests("CivilTime", ["CivilTime"]),
-
     // Tools: not installed
     .executableTarget(
       name: "generate-contract", dependencies: [.argumentParser], path: "Sources/Tools/ContractGenerator",
       swiftSettings: swiftSettings),
-
-    // Tests
-    tests("Auth", ["Auth", "Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging]),
-    tests("Observability", ["Observability", "Identity", "RPC", .nioCore, .logging]),
-    tests(
-      "Lifecycle",
-      ["Lifecycle", "CivilTime", "Identity", "Storage", "RPC", .configuration, .argumentParser, .logging]),
     // Writes to a store until it is killed; for the tests of that.
     .executableTarget(
       name: "store-crash-writer", dependencies: ["Storage", "EmbeddedEngine"], path: "Sources/Tools/StoreCrashWriter",
       swiftSettings: swiftSettings),
 
     // Tests
+    tests("CivilTime", ["CivilTime"]),
     tests("Storage", ["Storage", "MemoryEngine", "EmbeddedEngine"]),
     tests("EmbeddedEngine", ["Storage", "EmbeddedEngine", "store-crash-writer", .grdb]),
+    tests("RPCClient", ["RPCClient", "RPC", .nioCore]),
+    tests("StandardServices", ["StandardServices"]),
+    tests("Auth", ["Auth", "Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging]),
+    tests("Observability", ["Observability", "Identity", "RPC", .nioCore, .logging]),
+    tests(
+      "Lifecycle",
+      ["Lifecycle", "CivilTime", "Identity", "Storage", "RPC", .configuration, .argumentParser, .logging]),
   ]
 )
