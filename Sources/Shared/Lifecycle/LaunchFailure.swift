@@ -2,6 +2,8 @@
 package struct LaunchFailure: Error, Sendable, Hashable {
   /// Exit codes of sysexits.h.
   package enum Kind: Int32, Sendable {
+    /// EX_DATAERR: what is stored is not what was written.
+    case data = 65
     /// EX_UNAVAILABLE: something that the process needs is taken or out of reach.
     case unavailable = 69
     /// EX_SOFTWARE: a fault of ours.
