@@ -126,6 +126,15 @@ let package = Package(
 
     // Tests
     tests("CivilTime", ["CivilTime"]),
+    tests(
+      "ServiceCore",
+      ["ServiceCore", "CivilTime", "Identity", "MemoryEngine", "RPC", "StandardProtos", "Storage", .nioCore]),
+    tests(
+      "PatientService",
+      [
+        "PatientService", "Contract", "CivilTime", "Identity", "MemoryEngine", "RPC", "ServiceCore", "StandardProtos",
+        "Storage",
+      ]),
 
     // Tools: not installed
     .executableTarget(
