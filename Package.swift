@@ -80,6 +80,7 @@ let package = Package(
     shared("RPCServer", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
     shared("RPCClient", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
     shared("InProcess", ["RPC", "HTTP2", "RPCServer", "RPCClient", .nioCore, .nioPosix, .logging]),
+    shared("StandardServices", ["RPC", "StandardProtos"]),
 
     // Codec and contract
     shared("ProtobufBridge", ["CProtobuf", "RPC", .nioCore], settings: unsafeSwiftSettings),
@@ -103,7 +104,8 @@ let package = Package(
     shared(
       "Lifecycle",
       [
-        "RPC", "RPCServer", "RPCClient", "Sockets", "Identity", "Auth", "Observability", "Storage", "EmbeddedEngine",
+        "RPC", "RPCServer", "RPCClient", "StandardServices", "Sockets", "Identity",
+        "Auth", "Observability", "Storage", "EmbeddedEngine",
         "CivilTime", "ServiceCore", "StandardProtos", .argumentParser, .configuration, .serviceLifecycle, .logging,
         .nioCore, .nioPosix, .crypto,
       ]),
@@ -140,5 +142,8 @@ let package = Package(
     .executableTarget(
       name: "generate-contract", dependencies: [.argumentParser], path: "Sources/Tools/ContractGenerator",
       swiftSettings: swiftSettings),
+
+    tests("RPCClient", ["RPCClient", "RPC", .nioCore]),
+    tests("StandardServices", ["StandardServices"]),
   ]
 )
