@@ -128,14 +128,17 @@ let package = Package(
 
     // Tests
     tests("CivilTime", ["CivilTime"]),
+    .target(
+      name: "ServiceTestSupport", dependencies: ["ServiceCore", "CivilTime", "Identity", "RPC", .nioCore],
+      path: "Tests/ServiceTests/Support/Services", swiftSettings: swiftSettings),
     tests(
       "ServiceCore",
-      ["ServiceCore", "CivilTime", "Identity", "MemoryEngine", "RPC", "StandardProtos", "Storage", .nioCore]),
+      ["ServiceCore", "ServiceTestSupport", "CivilTime", "Identity", "MemoryEngine", "RPC", "StandardProtos", "Storage"]),
     tests(
       "PatientService",
       [
-        "PatientService", "Contract", "CivilTime", "Identity", "MemoryEngine", "RPC", "ServiceCore", "StandardProtos",
-        "Storage",
+        "PatientService", "ServiceTestSupport", "Contract", "CivilTime", "Identity", "MemoryEngine", "RPC",
+        "ServiceCore", "StandardProtos", "Storage",
       ]),
 
     // Tools: not installed

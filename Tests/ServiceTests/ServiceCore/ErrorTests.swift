@@ -1,4 +1,5 @@
 import RPC
+import ServiceTestSupport
 import Storage
 import Testing
 

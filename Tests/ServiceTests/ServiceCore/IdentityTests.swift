@@ -1,5 +1,6 @@
 import Identity
 import RPC
+import ServiceTestSupport
 import Testing
 
 @testable import ServiceCore

@@ -2,6 +2,7 @@ import CivilTime
 import Identity
 import MemoryEngine
 import RPC
+import ServiceTestSupport
 import Storage
 import Synchronization
 import Testing

@@ -1,13 +1,13 @@
-import CivilTime
-import NIOCore
-import RPC
-import Synchronization
-
-@testable import ServiceCore
+package import CivilTime
+package import Identity
+package import NIOCore
+package import RPC
+package import ServiceCore
+internal import Synchronization
 
 extension RandomSource {
   /// SplitMix64: the same values in every run.
-  static func seeded(_ seed: UInt64) -> RandomSource {
+  package static func seeded(_ seed: UInt64) -> RandomSource {
     let state = SharedState(seed)
     return RandomSource {
       state.value.withLock { value in
@@ -27,54 +27,58 @@ extension RandomSource {
 }
 
 /// A clock that tests set.
-final class ManualClock: Sendable {
+package final class ManualClock: Sendable {
   private let instant: Mutex<Instant>
 
-  init(_ text: String) { instant = Mutex(Instant(text) ?? Instant(microseconds: 0)) }
+  package init(_ text: String) { instant = Mutex(Instant(text) ?? Instant(microseconds: 0)) }
 
-  var wall: WallClock { WallClock { self.instant.withLock { $0 } } }
-  func advance(seconds: Int64) { instant.withLock { $0 = $0.adding(seconds: seconds) } }
+  package var wall: WallClock { WallClock { self.instant.withLock { $0 } } }
+  package func set(_ text: String) { instant.withLock { $0 = Instant(text) ?? $0 } }
+  package func advance(seconds: Int64) { instant.withLock { $0 = $0.adding(seconds: seconds) } }
 }
 
 extension ServerContext {
-  static func forTest(path: String = "/test.Service/Method") -> ServerContext {
-    ServerContext(
+  /// A call by `principal`, as it is behind the interceptors.
+  package static func forTest(by principal: Principal? = nil, path: String = "/test.Service/Method") -> ServerContext {
+    let context = ServerContext(
       path: path, requestMetadata: [:], deadline: nil, peer: Peer(address: "in-process"), authority: "test")
+    context[PrincipalKey.self] = principal
+    return context
   }
 }
 
 extension RetryPolicy {
   /// Does not pause.
-  static func immediate(attempts: Int = 24) -> RetryPolicy {
+  package static func immediate(attempts: Int = 24) -> RetryPolicy {
     RetryPolicy(attempts: attempts, sleep: { _ in await Task.yield() })
   }
 }
 
 /// A request that is nothing but its text.
-struct TextMessage: WireMessage, Hashable {
-  var text: String
+package struct TextMessage: WireMessage, Hashable {
+  package var text: String
 
-  init(_ text: String) { self.text = text }
-  init(serialized bytes: UnsafeRawBufferPointer) throws(WireMessageError) {
+  package init(_ text: String) { self.text = text }
+  package init(serialized bytes: UnsafeRawBufferPointer) throws(WireMessageError) {
     text = String(decoding: bytes, as: UTF8.self)
   }
-  func serialize(into buffer: inout ByteBuffer) throws(WireMessageError) { buffer.writeString(text) }
+  package func serialize(into buffer: inout ByteBuffer) throws(WireMessageError) { buffer.writeString(text) }
 }
 
 extension RPCError {
   /// `CODE REASON`, as in the tables of DOMAIN 10.
-  var summary: String {
+  package var summary: String {
     for case .errorInfo(let reason, _, _) in details { return "\(code) \(reason)" }
     return "\(code)"
   }
 
   /// `field REASON` of each violation.
-  var violations: [String] {
+  package var violations: [String] {
     for case .badRequest(let violations) in details { return violations.map { "\($0.field) \($0.reason)" } }
     return []
   }
 
-  var info: [String: String] {
+  package var info: [String: String] {
     for case .errorInfo(_, _, let metadata) in details { return metadata }
     return [:]
   }
