@@ -126,6 +126,12 @@ let package = Package(
 
     // Tests
     tests("CivilTime", ["CivilTime"]),
+    tests(
+      "AppointmentService",
+      [
+        "AppointmentService", "Contract", "StandardProtos", "RPC", "Identity", "Storage", "MemoryEngine", "CivilTime",
+        "ServiceCore", .nioCore,
+      ]),
 
     // Tools: not installed
     .executableTarget(

@@ -32,7 +32,7 @@ extension BookingDraft {
       date: message.date, time: message.time, duration: message.duration, timeZone: message.timeZone,
       fold: message.fold, defaultDuration: type?.defaultDuration
     ).slot(at: path, zones: zones, violations: &violations)
-    let notes = try message.notes.map { violations.text($0, .notes, at: path.field("notes")) }
+    let notes = message.notes.map { violations.text($0, .notes, at: path.field("notes")) }
     let transcription = violations.transcriptionID(message.transcriptionId, at: path.field("transcription_id"))
     guard let patient, let type, let slot else { return nil }
     self.init(

@@ -24,10 +24,13 @@ extension AppointmentHandlers {
     var canonical = request
     canonical.requestId = ""
     // What writes nothing needs no protection, and must not use up the id.
-    let key = try request.validateOnly ? nil : requestID.map { requestID throws(RPCError) in
-      try IdempotencyKey(
-        requestId: requestID, principal: principal, method: context.path, canonicalRequest: canonical)
-    }
+    let key =
+      try request.validateOnly
+      ? nil
+      : requestID.map { requestID throws(RPCError) in
+        try IdempotencyKey(
+          requestId: requestID, principal: principal, method: context.path, canonicalRequest: canonical)
+      }
     let call = MutationCall(context: context, principal: principal, scope: scope, key: key)
     let record = try await book(
       draft, at: path, allowingPast: request.allowPast, writing: !request.validateOnly, call)

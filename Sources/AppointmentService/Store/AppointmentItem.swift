@@ -60,7 +60,7 @@ enum AppointmentItem {
       id: try reader.string("id"), clinician: try reader.string("userId"), patient: try reader.string("patientId"),
       slot: try slot(reader), type: try reader.value("type"), status: status,
       notes: try reader.optionalString("notes"), transcriptionID: try reader.optionalString("transcriptionId"),
-      cancellation: status == .cancelled ? try cancellation(reader) : nil, histories: histories,
+      cancellation: reader.item["cancelledAt"] == nil ? nil : try cancellation(reader), histories: histories,
       createdAt: try reader.instant("createdAt"), createdBy: try reader.string("createdBy"),
       updatedAt: try reader.instant("updatedAt"), updatedBy: try reader.string("updatedBy"),
       version: try reader.number("version"))
