@@ -124,6 +124,9 @@ let package = Package(
       ],
       swiftSettings: swiftSettings),
 
+    // Tests
+    tests("CivilTime", ["CivilTime"]),
+
     // Tools: not installed
     .executableTarget(
       name: "generate-contract", dependencies: [.argumentParser], path: "Sources/Tools/ContractGenerator",
