@@ -201,6 +201,18 @@ struct CallTests {
     #expect(reply.headers["x-why"] == "because")
   }
 
+  @Test("W32: details travel as a google.rpc.Status of the same code")
+  func details() async throws {
+    let harness = try await ServerHarness(
+      TestService(unary: { _, _ in
+        throw RPCError(.notFound, "m", details: [.other(typeURL: "t/x", value: [1])])
+      }))
+    let reply = try await harness.call(ServerHarness.request("Unary"), ServerHarness.framed([]))
+    // By hand: code = 5 (08 05), message = "m" (12 01 6d), details = Any { type_url = "t/x", value = 01 }.
+    let expected: [UInt8] = [0x08, 5, 0x12, 1, 0x6D, 0x1A, 8, 0x0A, 3, 0x74, 0x2F, 0x78, 0x12, 1, 1]
+    #expect(Base64.decode(Array((reply.headers["grpc-status-details-bin"] ?? "").utf8)) == expected)
+  }
+
   @Test("WIRE 2.9: an error that is no status is UNKNOWN and its text stays inside")
   func foreignError() async throws {
     struct Secret: Error, CustomStringConvertible { var description: String { "password" } }
