@@ -145,7 +145,7 @@ let package = Package(
       swiftSettings: swiftSettings),
 
     // Tests
-    .target(name: "TestSupport", path: "Tests/ServiceTests/Support", swiftSettings: swiftSettings),
+    .target(name: "TestSupport", path: "Tests/ServiceTests/Support/Wire", swiftSettings: swiftSettings),
     tests("RPC", ["RPC", "TestSupport", .nioCore]),
     tests("HTTP2", ["HTTP2", "RPC", "TestSupport", .nioCore]),
     tests(
