@@ -76,7 +76,7 @@ let package = Package(
     // RPC runtime
     shared("RPC", [.nioCore, .logging]),
     shared("HTTP2", ["CNGHTTP2", "RPC", .nioCore], settings: unsafeSwiftSettings),
-    shared("Sockets", [.nioCore, .nioPosix, .nioSSL, .x509, .logging]),
+    shared("Sockets", ["RPC", .nioCore, .nioPosix, .nioSSL, .x509, .logging]),
     shared("RPCServer", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
     shared("RPCClient", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
     shared("InProcess", ["RPC", "HTTP2", "RPCServer", "RPCClient", .nioCore, .nioPosix, .logging]),
@@ -133,5 +133,8 @@ let package = Package(
 
     tests("RPCClient", ["RPCClient", "RPC", .nioCore]),
     tests("StandardServices", ["StandardServices"]),
+    // Tests
+    tests("RPC", ["RPC", .nioCore]),
+    tests("HTTP2", ["HTTP2", "RPC", .nioCore]),
   ]
 )

@@ -40,6 +40,8 @@ package final class HTTP2Stream {
   var isAboveWatermark = false
   var resetByPeer = false
   var resetByUs = false
+  /// A request whose HEADERS could not go out.
+  var wasNeverSent = false
 
   enum Ending {
     case open
@@ -67,6 +69,7 @@ package final class HTTP2Stream {
     isAboveWatermark = false
     resetByPeer = false
     resetByUs = false
+    wasNeverSent = false
     ending = .open
     if inbound.capacity > Self.largestPooledBuffer { inbound = ByteBuffer() } else { inbound.clear() }
     if outbound.capacity > Self.largestPooledBuffer { outbound = ByteBuffer() } else { outbound.clear() }
