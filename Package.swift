@@ -132,6 +132,7 @@ let package = Package(
       swiftSettings: swiftSettings),
 
     tests("RPCClient", ["RPCClient", "RPC", .nioCore]),
+    tests("InProcess", ["InProcess", "RPC", "RPCClient", "RPCServer", .nioCore]),
     tests("StandardServices", ["StandardServices"]),
     // Tests
     tests("RPC", ["RPC", .nioCore]),
