@@ -32,6 +32,7 @@ extension Target.Dependency {
   static let nioCore: Self = .product(name: "NIOCore", package: "swift-nio")
   static let nioPosix: Self = .product(name: "NIOPosix", package: "swift-nio")
   static let nioEmbedded: Self = .product(name: "NIOEmbedded", package: "swift-nio")
+  static let nioTLS: Self = .product(name: "NIOTLS", package: "swift-nio")
   static let nioSSL: Self = .product(name: "NIOSSL", package: "swift-nio-ssl")
   static let grdb: Self = .product(name: "GRDB", package: "GRDB.swift")
   static let crypto: Self = .product(name: "Crypto", package: "swift-crypto")
@@ -76,7 +77,7 @@ let package = Package(
     // RPC runtime
     shared("RPC", [.nioCore, .logging]),
     shared("HTTP2", ["CNGHTTP2", "RPC", .nioCore], settings: unsafeSwiftSettings),
-    shared("Sockets", ["RPC", .nioCore, .nioPosix, .nioSSL, .x509, .logging]),
+    shared("Sockets", ["RPC", .nioCore, .nioPosix, .nioSSL, .nioTLS, .x509, .logging]),
     shared("RPCServer", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
     shared("RPCClient", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
     shared("InProcess", ["RPC", "HTTP2", "RPCServer", "RPCClient", .nioCore, .nioPosix, .logging]),
@@ -130,6 +131,9 @@ let package = Package(
     .executableTarget(
       name: "generate-contract", dependencies: [.argumentParser], path: "Sources/Tools/ContractGenerator",
       swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "bench-server", dependencies: ["RPC", "RPCServer", "Sockets", .nioCore, .nioPosix, .logging],
+      path: "Sources/Tools/BenchServer", swiftSettings: swiftSettings),
 
     tests("RPCClient", ["RPCClient", "RPC", .nioCore]),
     tests("InProcess", ["InProcess", "RPC", "RPCClient", "RPCServer", .nioCore]),

@@ -122,6 +122,7 @@ private let onData: nghttp2_on_data_chunk_recv_callback = { library, _, id, data
   unsafe nghttp2_session_consume_connection(library, count)
   guard let stream = session.stream(id) else { return 0 }
   unsafe stream.inbound.writeBytes(UnsafeRawBufferPointer(start: data, count: count))
+  stream.unconsumedBytes += count
   return 0
 }
 
