@@ -135,11 +135,17 @@ let package = Package(
       name: "bench-server", dependencies: ["RPC", "RPCServer", "Sockets", .nioCore, .nioPosix, .logging],
       path: "Sources/Tools/BenchServer", swiftSettings: swiftSettings),
 
+    // Tests
     tests("RPCClient", ["RPCClient", "RPC", .nioCore]),
     tests("InProcess", ["InProcess", "RPC", "RPCClient", "RPCServer", .nioCore]),
     tests("StandardServices", ["StandardServices"]),
-    // Tests
     tests("RPC", ["RPC", .nioCore]),
     tests("HTTP2", ["HTTP2", "RPC", .nioCore]),
+    tests(
+      "ProtobufBridge",
+      ["ProtobufBridge", "Contract", "StandardProtos", "RPC", "generate-contract", .nioCore]),
+    tests(
+      "Contract", ["Contract", "StandardProtos", "ProtobufBridge", "RPC", "generate-contract", .nioCore],
+      exclude: ["check_schema.py"]),
   ]
 )
