@@ -34,7 +34,7 @@ extension AttributeValue {
   /// Whether it sorts before `other`: strings by their UTF-8 bytes, numbers by value, other types never.
   fileprivate func precedes(_ other: AttributeValue) -> Bool {
     switch (self, other) {
-    case (.string(let left), .string(let right)): left.utf8.lexicographicallyPrecedes(right.utf8)
+    case (.string(let left), .string(let right)): left.precedesBytewise(right)
     case (.number(let left), .number(let right)): left < right
     default: false
     }

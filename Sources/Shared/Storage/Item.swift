@@ -1,5 +1,8 @@
 /// An attribute's value, in DynamoDB's data model.
-package enum AttributeValue: Sendable, Hashable {
+///
+/// Equality is that of the stored bytes: two strings that Swift calls equal because they are canonically equivalent
+/// (an `é` of one scalar and one of two) are different values here, as they are in every engine.
+package enum AttributeValue: Sendable {
   /// S. UTF-8; compared bytewise.
   case string(String)
   /// N. The model uses whole numbers only; they sort numerically.
@@ -20,13 +23,53 @@ package enum AttributeValue: Sendable, Hashable {
 package typealias Item = [String: AttributeValue]
 
 /// The primary key of an item: its partition key and sort key, whose names the table's schema gives.
-package struct ItemKey: Sendable, Hashable {
+///
+/// Equal only if the UTF-8 bytes are, see ``AttributeValue``.
+package struct ItemKey: Sendable {
   package var partition: String
   package var sort: String
 
   package init(_ partition: String, _ sort: String) {
     self.partition = partition
     self.sort = sort
+  }
+}
+
+extension ItemKey: Hashable {
+  package static func == (left: ItemKey, right: ItemKey) -> Bool {
+    left.partition.hasSameBytes(as: right.partition) && left.sort.hasSameBytes(as: right.sort)
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    partition.hashBytes(into: &hasher)
+    sort.hashBytes(into: &hasher)
+  }
+}
+
+extension AttributeValue: Hashable {
+  package static func == (left: AttributeValue, right: AttributeValue) -> Bool {
+    switch (left, right) {
+    case (.string(let left), .string(let right)): left.hasSameBytes(as: right)
+    case (.number(let left), .number(let right)): left == right
+    case (.binary(let left), .binary(let right)): left == right
+    case (.bool(let left), .bool(let right)): left == right
+    case (.null, .null): true
+    case (.list(let left), .list(let right)): left == right
+    case (.map(let left), .map(let right)): left == right
+    default: false
+    }
+  }
+
+  package func hash(into hasher: inout Hasher) {
+    switch self {
+    case .string(let value): value.hashBytes(into: &hasher)
+    case .number(let value): hasher.combine(value)
+    case .binary(let value): hasher.combine(value)
+    case .bool(let value): hasher.combine(value)
+    case .null: hasher.combine(0)
+    case .list(let values): hasher.combine(values)
+    case .map(let values): hasher.combine(values)
+    }
   }
 }
 

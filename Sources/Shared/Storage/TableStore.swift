@@ -9,11 +9,16 @@ package protocol TableStore: Sendable {
   func batchGet(_ keys: [ItemKey], from table: TableSchema) async throws(StoreError) -> [Item]
 
   /// One page of an index, or of the items that share a partition key.
+  ///
+  /// A page ends at the query's limit or at ``StoreLimits/pageBytes``, whichever comes first, so that only
+  /// ``Page/next`` says whether there is more. Expired items are left out.
   func query(_ query: Query) async throws(StoreError) -> Page
 
   /// Applies all writes, or none: atomic, isolated, durable when it returns.
   ///
-  /// At most 100 writes over the tables of one service; no key twice.
+  /// At most 100 writes over the tables of one service; no key twice; at most ``StoreLimits/transactionBytes`` in all.
+  /// Conditions are decided on the state before the transaction. To a condition an expired item is absent, swept or
+  /// not; deleting an absent item succeeds if its condition holds for no item.
   ///
   /// - Throws: ``StoreError/conditionFailed(_:)`` with the places of the writes whose condition did not hold,
   ///   ``StoreError/conflict`` when another transaction was faster (the engine has retried a little already),
@@ -135,4 +140,13 @@ package enum StoreLimits {
   package static let transactionWrites = 100
   package static let batchGetKeys = 100
   package static let queryItems = 1000
+  /// Bytes of items after which a page ends (1 MiB); the item that crosses it is the page's last.
+  package static let pageBytes = 1024 * 1024
+  /// Bytes of all items put by one transaction (4 MiB).
+  package static let transactionBytes = 4 * 1024 * 1024
+  /// UTF-8 bytes of a partition key and of a sort key, of a table or an index; neither may be empty.
+  package static let partitionKeyBytes = 2048
+  package static let sortKeyBytes = 1024
+  /// Containers within containers of an attribute's value.
+  package static let nesting = 32
 }
