@@ -152,7 +152,8 @@ let package = Package(
       "RPCServer",
       ["RPCServer", "RPC", "HTTP2", "Sockets", "TestSupport", .nioCore, .nioPosix, .nioEmbedded, .logging]),
     tests("RPCClient", ["RPCClient", "RPC", .nioCore]),
-    tests("StandardServices", ["StandardServices"]),
+    tests("InProcess", ["InProcess", "RPC", "RPCClient", "RPCServer", .nioCore]),
+    tests("StandardServices", ["StandardServices", "StandardProtos", "InProcess", "RPC"]),
     tests(
       "ProtobufBridge",
       ["ProtobufBridge", "Contract", "StandardProtos", "RPC", "generate-contract", .nioCore]),
