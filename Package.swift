@@ -32,6 +32,7 @@ extension Target.Dependency {
   static let nioCore: Self = .product(name: "NIOCore", package: "swift-nio")
   static let nioPosix: Self = .product(name: "NIOPosix", package: "swift-nio")
   static let nioEmbedded: Self = .product(name: "NIOEmbedded", package: "swift-nio")
+  static let nioTLS: Self = .product(name: "NIOTLS", package: "swift-nio")
   static let nioSSL: Self = .product(name: "NIOSSL", package: "swift-nio-ssl")
   static let grdb: Self = .product(name: "GRDB", package: "GRDB.swift")
   static let grdbSQLite: Self = .product(name: "GRDBSQLite", package: "GRDB.swift")
@@ -78,7 +79,7 @@ let package = Package(
     // RPC runtime
     shared("RPC", [.nioCore, .logging]),
     shared("HTTP2", ["CNGHTTP2", "RPC", .nioCore], settings: unsafeSwiftSettings),
-    shared("Sockets", [.nioCore, .nioPosix, .nioSSL, .x509, .logging]),
+    shared("Sockets", ["RPC", .nioCore, .nioPosix, .nioSSL, .nioTLS, .x509, .logging]),
     shared("RPCServer", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
     shared("RPCClient", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
     shared("InProcess", ["RPC", "HTTP2", "RPCServer", "RPCClient", .nioCore, .nioPosix, .logging]),
@@ -150,5 +151,12 @@ let package = Package(
     tests(
       "Lifecycle",
       ["Lifecycle", "CivilTime", "Identity", "Storage", "RPC", .configuration, .argumentParser, .logging]),
+    .executableTarget(
+      name: "bench-server", dependencies: ["RPC", "RPCServer", "Sockets", .nioCore, .nioPosix, .logging],
+      path: "Sources/Tools/BenchServer", swiftSettings: swiftSettings),
+
+    // Tests
+    tests("RPC", ["RPC", .nioCore]),
+    tests("HTTP2", ["HTTP2", "RPC", .nioCore]),
   ]
 )
