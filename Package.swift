@@ -140,7 +140,13 @@ let package = Package(
       name: "store-crash-writer", dependencies: ["Storage", "EmbeddedEngine"], path: "Sources/Tools/StoreCrashWriter",
       swiftSettings: swiftSettings),
 
+    .executableTarget(
+      name: "bench-server", dependencies: ["RPC", "RPCServer", "Sockets", .nioCore, .nioPosix, .logging],
+      path: "Sources/Tools/BenchServer", swiftSettings: swiftSettings),
+
     // Tests
+    tests("RPC", ["RPC", .nioCore]),
+    tests("HTTP2", ["HTTP2", "RPC", .nioCore]),
     tests("CivilTime", ["CivilTime"]),
     tests("Storage", ["Storage", "MemoryEngine", "EmbeddedEngine"]),
     tests("EmbeddedEngine", ["Storage", "EmbeddedEngine", "store-crash-writer", .grdb]),
@@ -151,12 +157,5 @@ let package = Package(
     tests(
       "Lifecycle",
       ["Lifecycle", "CivilTime", "Identity", "Storage", "RPC", .configuration, .argumentParser, .logging]),
-    .executableTarget(
-      name: "bench-server", dependencies: ["RPC", "RPCServer", "Sockets", .nioCore, .nioPosix, .logging],
-      path: "Sources/Tools/BenchServer", swiftSettings: swiftSettings),
-
-    // Tests
-    tests("RPC", ["RPC", .nioCore]),
-    tests("HTTP2", ["HTTP2", "RPC", .nioCore]),
   ]
 )
