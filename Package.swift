@@ -152,6 +152,18 @@ let package = Package(
     tests("EmbeddedEngine", ["Storage", "EmbeddedEngine", "store-crash-writer", .grdb]),
     tests("RPCClient", ["RPCClient", "RPC", .nioCore]),
     tests("StandardServices", ["StandardServices"]),
+    .target(
+      name: "ServiceTestSupport", dependencies: ["ServiceCore", "CivilTime", "Identity", "RPC", .nioCore],
+      path: "Tests/ServiceTests/Support/Services", swiftSettings: swiftSettings),
+    tests(
+      "ServiceCore",
+      ["ServiceCore", "ServiceTestSupport", "CivilTime", "Identity", "MemoryEngine", "RPC", "StandardProtos", "Storage"]),
+    tests(
+      "PatientService",
+      [
+        "PatientService", "ServiceTestSupport", "Contract", "CivilTime", "Identity", "MemoryEngine", "RPC",
+        "ServiceCore", "StandardProtos", "Storage",
+      ]),
     tests("Auth", ["Auth", "Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging]),
     tests("Observability", ["Observability", "Identity", "RPC", .nioCore, .logging]),
     tests(
