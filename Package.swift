@@ -169,5 +169,11 @@ let package = Package(
     tests(
       "Lifecycle",
       ["Lifecycle", "CivilTime", "Identity", "Storage", "RPC", .configuration, .argumentParser, .logging]),
+    tests(
+      "ProtobufBridge",
+      ["ProtobufBridge", "Contract", "StandardProtos", "RPC", "generate-contract", .nioCore]),
+    tests(
+      "Contract", ["Contract", "StandardProtos", "ProtobufBridge", "RPC", "generate-contract", .nioCore],
+      exclude: ["check_schema.py"]),
   ]
 )
