@@ -22,7 +22,8 @@ struct PeerConnection: Sendable {
     } catch {
       throw LaunchFailure(.configuration, error.description)
     }
-    client = RPCClientChannel(target: target, connector: SocketConnector(tls: tls), on: loop, logger: logger)
+    client = RPCClientChannel(
+      target: target, connector: SocketConnector(tls: tls, hostName: target.hostName), on: loop, logger: logger)
     if let file = peer.tokenFile {
       channel = BearerChannel(client, token: try Self.token(file))
     } else {
