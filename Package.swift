@@ -148,6 +148,7 @@ let package = Package(
     tests("RPC", ["RPC", .nioCore]),
     tests("HTTP2", ["HTTP2", "RPC", .nioCore]),
     tests("RPCClient", ["RPCClient", "RPC", .nioCore]),
+    tests("InProcess", ["InProcess", "RPC", "RPCClient", "RPCServer", .nioCore]),
     tests("StandardServices", ["StandardServices"]),
     tests(
       "ProtobufBridge",
