@@ -1,6 +1,7 @@
 internal import Auth
 internal import CivilTime
 internal import EmbeddedEngine
+internal import FoundationEssentials
 internal import Glibc
 internal import Identity
 internal import Logging
@@ -40,6 +41,7 @@ struct ServiceRunner<Definition: ServiceDefinition>: Sendable {
     signal(SIGPIPE, SIG_IGN)
     logStart()
     let verifier = try await tokenVerifier()
+    try makeDataDirectory()
     let clock = clock
     let store = try await openStore(clock: clock)
     let failure: LaunchFailure?
@@ -66,7 +68,7 @@ extension ServiceRunner {
     var fields: Logger.Metadata = [
       "version": "\(ServiceVersion.current)", "tzdata": "\(TimeZoneDatabase.system.version)",
     ]
-    for (setting, value) in configuration.settings { fields[setting.rawValue] = "\(value)" }
+    for (setting, value) in configuration.settings { fields[setting.rawValue] = "\(value.description)" }
     logger.info("starting", metadata: fields)
   }
 
@@ -88,6 +90,17 @@ extension ServiceRunner {
 
   private var clock: WallClock {
     configuration.developmentClockFile.map { DevelopmentClock.clock(file: $0, logger: logger) } ?? .system
+  }
+
+  /// With all that leads to it; the store wants a directory that only its owner may write.
+  private func makeDataDirectory() throws(LaunchFailure) {
+    do {
+      try FileManager.default.createDirectory(
+        atPath: configuration.dataDirectory, withIntermediateDirectories: true,
+        attributes: [.posixPermissions: 0o700])
+    } catch {
+      throw LaunchFailure(.configuration, "The data directory \(configuration.dataDirectory) cannot be made.")
+    }
   }
 
   private func openStore(clock: WallClock) async throws(LaunchFailure) -> EmbeddedStore {
@@ -112,33 +125,47 @@ extension ServiceRunner {
   private func serve(
     store: EmbeddedStore, clock: WallClock, verifier: TokenVerifier
   ) async throws(LaunchFailure) {
+    let tls = try serverTLS()
     let peer = try PeerConnection(configuration, on: group.next(), logger: logger)
-    let services = try await makeServices(store: store, clock: clock, peer: peer)
+    do throws(LaunchFailure) {
+      let services = try await makeServices(store: store, clock: clock, peer: peer)
+      let server = try await startServer(services, tls: tls, verifier: verifier)
+      try await RunningService(
+        server: server, health: health, peer: peer, logger: logger, reload: { try reloadCertificates(tls, peer) }
+      ).run()
+    } catch {
+      await peer?.close()
+      throw error
+    }
+  }
+
+  /// Listens, and says SERVING.
+  private func startServer(
+    _ services: [any RPCService], tls: ServerTLS?, verifier: TokenVerifier
+  ) async throws(LaunchFailure) -> RPCServer {
     let descriptors = services.map { type(of: $0).serviceDescriptor }
     let closed = Definition.policy.missingEntries(for: descriptors)
     guard closed.isEmpty else {
       throw LaunchFailure(.software, "Nobody may call \(closed.joined(separator: ", ")): the access policy lacks them.")
     }
-    let tls = try serverTLS()
+    var settings = RPCServerConfiguration()
+    settings.shutdownGrace = TimeAmount(configuration.shutdownGrace)
+    let place = configuration.listen
     let server = RPCServer(
-      configuration: serverConfiguration,
-      listen: [.init(.tcp(host: configuration.listen.host, port: configuration.listen.port), tls: tls)],
+      configuration: settings, listen: [.init(.tcp(host: place.host, port: place.port), tls: tls)],
       services: services, interceptors: interceptors(verifier: verifier, services: descriptors),
       eventLoopGroup: group, logger: logger)
     do {
       try await server.start()
     } catch {
-      await peer?.close()
       throw LaunchFailure(.unavailable, "\(error).")
     }
-    for service in descriptors { health.set(.serving, for: service.name) }
-    health.set(.serving, for: "")
+    for name in descriptors.map(\.name) + [""] { health.set(.serving, for: name) }
     logger.info("serving")
-    try await RunningService(
-      server: server, health: health, peer: peer, logger: logger, reload: { try reloadCertificates(tls, peer) }
-    ).run()
+    return server
   }
 
+  /// What the service defines, with health and reflection.
   private func makeServices(
     store: EmbeddedStore, clock: WallClock, peer: PeerConnection?
   ) async throws(LaunchFailure) -> [any RPCService] {
@@ -147,20 +174,14 @@ extension ServiceRunner {
         store: store, clock: clock,
         defaultTimeZone: try TimeZoneDatabase.system.rules(for: configuration.defaultTimeZone),
         patientService: peer?.channel, configuration: configuration, logger: logger)
-      let index = try DescriptorIndex(
-        fileDescriptorSets: [StandardDescriptors.fileDescriptorSet, Definition.fileDescriptorSet])
-      return try await Definition.makeServices(dependencies)
-        + [HealthService(health), ReflectionService(index), ReflectionServiceAlpha(index)]
+      let services = try await Definition.makeServices(dependencies) + [HealthService(health)]
+      let descriptors = [StandardDescriptors.fileDescriptorSet, Definition.fileDescriptorSet]
+      return try services + ReflectionService.both(for: services, fileDescriptorSets: descriptors)
+    } catch let failure as LaunchFailure {
+      throw failure
     } catch {
-      await peer?.close()
       throw LaunchFailure(.software, "The services cannot be made: \(LoggedCause.describe(error)).")
     }
-  }
-
-  private var serverConfiguration: RPCServerConfiguration {
-    var settings = RPCServerConfiguration()
-    settings.shutdownGrace = TimeAmount(configuration.shutdownGrace)
-    return settings
   }
 
   private func interceptors(verifier: TokenVerifier, services: [ServiceDescriptor]) -> [any ServerInterceptor] {
