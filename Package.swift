@@ -149,7 +149,7 @@ let package = Package(
     tests("HTTP2", ["HTTP2", "RPC", .nioCore]),
     tests("RPCClient", ["RPCClient", "RPC", .nioCore]),
     tests("InProcess", ["InProcess", "RPC", "RPCClient", "RPCServer", .nioCore]),
-    tests("StandardServices", ["StandardServices"]),
+    tests("StandardServices", ["StandardServices", "StandardProtos", "InProcess", "RPC"]),
     tests(
       "ProtobufBridge",
       ["ProtobufBridge", "Contract", "StandardProtos", "RPC", "generate-contract", .nioCore]),
