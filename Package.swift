@@ -34,6 +34,7 @@ extension Target.Dependency {
   static let nioEmbedded: Self = .product(name: "NIOEmbedded", package: "swift-nio")
   static let nioSSL: Self = .product(name: "NIOSSL", package: "swift-nio-ssl")
   static let grdb: Self = .product(name: "GRDB", package: "GRDB.swift")
+  static let grdbSQLite: Self = .product(name: "GRDBSQLite", package: "GRDB.swift")
   static let crypto: Self = .product(name: "Crypto", package: "swift-crypto")
   static let jwtKit: Self = .product(name: "JWTKit", package: "jwt-kit")
   static let x509: Self = .product(name: "X509", package: "swift-certificates")
@@ -42,6 +43,7 @@ extension Target.Dependency {
   static let logging: Self = .product(name: "Logging", package: "swift-log")
   static let metrics: Self = .product(name: "Metrics", package: "swift-metrics")
   static let serviceLifecycle: Self = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+  static let unixSignals: Self = .product(name: "UnixSignals", package: "swift-service-lifecycle")
   static let collections: Self = .product(name: "Collections", package: "swift-collections")
 }
 
@@ -80,6 +82,7 @@ let package = Package(
     shared("RPCServer", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
     shared("RPCClient", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
     shared("InProcess", ["RPC", "HTTP2", "RPCServer", "RPCClient", .nioCore, .nioPosix, .logging]),
+    shared("StandardServices", ["RPC", "StandardProtos"]),
 
     // Codec and contract
     shared("ProtobufBridge", ["CProtobuf", "RPC", .nioCore], settings: unsafeSwiftSettings),
@@ -90,7 +93,9 @@ let package = Package(
     // Table store
     shared("Storage", [.nioCore, .collections]),
     shared("MemoryEngine", ["Storage", .collections]),
-    shared("EmbeddedEngine", ["Storage", .grdb, .crypto, .logging, .collections]),
+    shared(
+      "EmbeddedEngine", ["Storage", .grdb, .grdbSQLite, .crypto, .logging, .collections],
+      settings: unsafeSwiftSettings),
 
     // What both services are made of
     shared("Identity", ["RPC"]),
@@ -103,9 +108,10 @@ let package = Package(
     shared(
       "Lifecycle",
       [
-        "RPC", "RPCServer", "RPCClient", "Sockets", "Identity", "Auth", "Observability", "Storage", "EmbeddedEngine",
-        "CivilTime", "ServiceCore", "StandardProtos", .argumentParser, .configuration, .serviceLifecycle, .logging,
-        .nioCore, .nioPosix, .crypto,
+        "RPC", "RPCServer", "RPCClient", "StandardServices", "Sockets", "Identity",
+        "Auth", "Observability", "Storage", "EmbeddedEngine",
+        "CivilTime", "ServiceCore", "StandardProtos", .argumentParser, .configuration, .serviceLifecycle,
+        .unixSignals, .logging, .nioCore, .nioPosix, .crypto,
       ]),
 
     // The services
@@ -124,6 +130,15 @@ let package = Package(
       ],
       swiftSettings: swiftSettings),
 
+    // Tools: not installed
+    .executableTarget(
+      name: "generate-contract", dependencies: [.argumentParser], path: "Sources/Tools/ContractGenerator",
+      swiftSettings: swiftSettings),
+    // Writes to a store until it is killed; for the tests of that.
+    .executableTarget(
+      name: "store-crash-writer", dependencies: ["Storage", "EmbeddedEngine"], path: "Sources/Tools/StoreCrashWriter",
+      swiftSettings: swiftSettings),
+
     // Tests
     tests("CivilTime", ["CivilTime"]),
     tests(
@@ -132,10 +147,14 @@ let package = Package(
         "AppointmentService", "Contract", "StandardProtos", "RPC", "Identity", "Storage", "MemoryEngine", "CivilTime",
         "ServiceCore", .nioCore,
       ]),
-
-    // Tools: not installed
-    .executableTarget(
-      name: "generate-contract", dependencies: [.argumentParser], path: "Sources/Tools/ContractGenerator",
-      swiftSettings: swiftSettings),
+    tests("Storage", ["Storage", "MemoryEngine", "EmbeddedEngine"]),
+    tests("EmbeddedEngine", ["Storage", "EmbeddedEngine", "store-crash-writer", .grdb]),
+    tests("RPCClient", ["RPCClient", "RPC", .nioCore]),
+    tests("StandardServices", ["StandardServices"]),
+    tests("Auth", ["Auth", "Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging]),
+    tests("Observability", ["Observability", "Identity", "RPC", .nioCore, .logging]),
+    tests(
+      "Lifecycle",
+      ["Lifecycle", "CivilTime", "Identity", "Storage", "RPC", .configuration, .argumentParser, .logging]),
   ]
 )
