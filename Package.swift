@@ -146,7 +146,8 @@ let package = Package(
       [
         "AppointmentService", "Contract", "StandardProtos", "RPC", "Identity", "Storage", "MemoryEngine", "CivilTime",
         "ServiceCore", .nioCore,
-      ]),
+      ],
+      exclude: ["recurrence_oracle.py"]),
     tests("Storage", ["Storage", "MemoryEngine", "EmbeddedEngine"]),
     tests("EmbeddedEngine", ["Storage", "EmbeddedEngine", "store-crash-writer", .grdb]),
     tests("RPCClient", ["RPCClient", "RPC", .nioCore]),
