@@ -49,7 +49,7 @@ struct MemoryState {
   }
 
   mutating func prune(before time: Int64, limit: Int) -> Int {
-    let old = journal.prefix { $0.committedAt < time }.prefix(limit)
+    let old = journal.dropLast().prefix { $0.committedAt < time }.prefix(limit)
     let (count, last) = (old.count, old.last?.sequence)
     journal.removeFirst(count)
     prunedThrough = last ?? prunedThrough
@@ -60,6 +60,7 @@ struct MemoryState {
     let effective = changes.filter { tables[$0.table]?.set($0.key, to: $0.image) ?? false }
     guard !effective.isEmpty else { return }
     lastSequence += 1
-    journal.append(CommittedTransaction(sequence: lastSequence, committedAt: now, changes: effective))
+    let committedAt = max(now, journal.last?.committedAt ?? now)
+    journal.append(CommittedTransaction(sequence: lastSequence, committedAt: committedAt, changes: effective))
   }
 }

@@ -6,6 +6,8 @@ package import RPC
 package struct FieldViolations: Sendable {
   /// In the order in which they were found.
   package private(set) var all: [ErrorDetail.FieldViolation] = []
+  /// What the `ErrorInfo` says beside its reason, such as the first valid time after a gap.
+  private var metadata: [String: String] = [:]
 
   /// The most that is reported, encoded: the details of a status travel in a header, and peers bound those.
   package static let maxReportedBytes = 4096
@@ -17,8 +19,12 @@ package struct FieldViolations: Sendable {
   /// - Parameters:
   ///   - field: a proto path such as `patient.address.city` or `requests[3].appointment.time`.
   ///   - description: the rule that is broken, never the value.
-  package mutating func add(_ reason: FieldReason, at field: String, _ description: String) {
+  ///   - metadata: for the `ErrorInfo`; of several violations the first one's count.
+  package mutating func add(
+    _ reason: FieldReason, at field: String, _ description: String, metadata: [String: String] = [:]
+  ) {
     all.append(.init(field: field, description: description, reason: reason.rawValue))
+    self.metadata.merge(metadata) { first, _ in first }
   }
 
   /// - Throws: `INVALID_ARGUMENT`, `VALIDATION_FAILED`, if there is any violation.
@@ -30,11 +36,12 @@ package struct FieldViolations: Sendable {
   /// metadata of the `ErrorInfo` is their true number.
   package func error(errors: ServiceErrors, cause: (any Error)? = nil) -> RPCError {
     let reported = reportable
+    var metadata = metadata
+    if reported.count < all.count { metadata["violation_count"] = String(all.count) }
     return errors.make(
       .validationFailed,
       "The request is not valid: \(reported.first?.field ?? "it")\(all.count > 1 ? " and others" : "").",
-      metadata: reported.count < all.count ? ["violation_count": String(all.count)] : [:],
-      details: [.badRequest(reported)], cause: cause)
+      metadata: metadata, details: [.badRequest(reported)], cause: cause)
   }
 }
 

@@ -2,7 +2,7 @@
 package struct CommittedTransaction: Sendable, Hashable {
   /// Its place in the order of commits, from 1, without gaps.
   package var sequence: Int64
-  /// When it committed, in microseconds since 1970.
+  /// When it committed, in microseconds since 1970. Never less than that of the transaction before it.
   package var committedAt: Int64
   package var changes: [Change]
 
@@ -41,7 +41,8 @@ package protocol ChangeJournal: Sendable {
   /// The first transaction that is still kept and the last one that committed; `nil` in a store without history.
   func journalBounds() async throws(StoreError) -> ClosedRange<Int64>?
 
-  /// Forgets transactions that committed before `time` (microseconds since 1970), at most `limit` of the oldest.
+  /// Forgets transactions that committed before `time` (microseconds since 1970), at most `limit` (1…1000) of the
+  /// oldest and never the newest of all, which holds the place in the sequence.
   ///
   /// - Returns: how many were forgotten; fewer than `limit` once none is left that is as old.
   @discardableResult

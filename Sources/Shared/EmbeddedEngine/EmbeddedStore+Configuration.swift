@@ -1,0 +1,42 @@
+package import Storage
+
+extension EmbeddedStore {
+  /// What a store is opened with.
+  package struct Configuration: Sendable {
+    /// Where the files are; made with mode 0700 if only its last component is missing.
+    package var directory: String
+    /// The environment of the tables' names, such as `production`; fixed when the store is made.
+    package var environment: String
+    package var tables: [TableSchema]
+    package var clock: StoreClock = systemStoreClock
+    /// Transactions that may wait for the writer; one more is refused with ``StoreError/overloaded``.
+    package var queuedTransactions = 4096
+    /// Queries and batches that may wait for a reader thread.
+    package var queuedReads = 4096
+    /// Transactions that share one commit, at most.
+    package var groupSize = 256
+    package var readerThreads = 2
+    /// Bytes the database may grow to; `nil` leaves it to the disk. Reaching it is like a full disk.
+    package var maximumBytes: Int?
+    /// Called after each change of ``EmbeddedStore/status``, on a thread of the store; must return soon.
+    package var onStatusChange: @Sendable (Status) -> Void = { _ in }
+
+    package init(directory: String, environment: String, tables: [TableSchema]) {
+      self.directory = directory
+      self.environment = environment
+      self.tables = tables
+    }
+  }
+
+  /// Whether the store can be written. Reads go on in every state but ``closed``.
+  package enum Status: Sendable, Hashable {
+    case serving
+    /// Writes fail for a cause that may pass (a full disk); the store tries again by itself.
+    case suspended(String)
+    /// A write or sync failed in a way after which the files' state is unknown. Final: the store must be opened anew,
+    /// which recovers from what is really on the disk. A failed fsync is not retried, since the kernel may have dropped
+    /// the pages and would then report success.
+    case failed(String)
+    case closed
+  }
+}

@@ -1,0 +1,153 @@
+internal import Storage
+
+/// Applies transactions of the model inside one SQLite transaction, which groups as many as are waiting.
+///
+/// A transaction first reads and decides, then writes: one that is refused has written nothing, so a group needs no
+/// savepoints (each would cost a copy of every page it touches). If SQLite itself fails in the middle, the whole group
+/// is rolled back and its transactions are applied one by one, so that one of them cannot spoil the others.
+///
+/// To be used by the writer's thread alone.
+final class TransactionWriter {
+  private struct JournalEnd {
+    var sequence: Int64 = 0
+    var committedAt: Int64 = 0
+  }
+
+  private let connection: Connection
+  private let tables: StoreTables
+  private var statements: [Int64: TableStatements] = [:]
+  private var begin: SQLStatement?
+  private var commitGroup: SQLStatement?
+  private var rollbackGroup: SQLStatement?
+  private var insert: SQLStatement?
+  private let walWatch = WALWatch()
+  private var end = JournalEnd()
+  private var durableEnd = JournalEnd()
+
+  init(_ connection: Connection, tables: StoreTables) throws {
+    self.connection = connection
+    self.tables = tables
+    for layout in tables.all { statements[layout.number] = try TableStatements(layout, connection) }
+    begin = try connection.prepare("BEGIN IMMEDIATE")
+    commitGroup = try connection.prepare("COMMIT")
+    rollbackGroup = try connection.prepare("ROLLBACK")
+    insert = try connection.prepare("INSERT INTO journal (sequence, committed, checksum, changes) VALUES (?, ?, ?, ?)")
+    let last = try connection.prepare("SELECT sequence, committed FROM journal ORDER BY sequence DESC LIMIT 1")
+    if try last.step() { durableEnd = JournalEnd(sequence: last.integer(0), committedAt: last.integer(1)) }
+    last.reset()
+    end = durableEnd
+    connection.stopObservation()
+    connection.watchWAL(walWatch)
+  }
+
+  /// Pages in the WAL after the last commit.
+  var walPages: Int { Int(walWatch.pages) }
+
+  func beginGroup() throws(SQLiteFailure) { try begin?.execute() }
+
+  func commit() throws(SQLiteFailure) {
+    try commitGroup?.execute()
+    durableEnd = end
+  }
+
+  /// Undoes the group. SQLite may have done so by itself, then there is nothing to roll back.
+  func rollback() {
+    try? rollbackGroup?.execute()
+    end = durableEnd
+  }
+
+  /// Copies what readers allow from the WAL into the database, without waiting for anyone.
+  func checkpoint() throws { try connection.withDatabase { _ = try $0.checkpoint(.passive) } }
+
+  /// Applies one transaction, or throws ``StoreError`` (nothing written) or ``SQLiteFailure`` (roll back the group).
+  func apply(_ transaction: PreparedTransaction, now: Int64) throws {
+    let rows = try decide(transaction, now: now)
+    let sequence = end.sequence + 1
+    var changes = ByteEncoder(capacity: 1024)
+    for (step, row) in zip(transaction.steps, rows) {
+      guard let table = statements[step.layout.number] else { continue }
+      switch step.action {
+      case .check: continue
+      case .put(let item):
+        try table.put(item, key: step.key, over: row, sequence: sequence)
+        changes.append(JournalRecord.Entry(table: step.layout.number, key: step.key, body: item.body))
+      case .delete:
+        guard let row else { continue }
+        try table.delete(row)
+        changes.append(JournalRecord.Entry(table: step.layout.number, key: step.key, body: nil))
+      }
+    }
+    guard !changes.bytes.isEmpty else { return }
+    // The journal's times never go back, even if the clock does: recovery to an instant relies on it.
+    end = JournalEnd(sequence: sequence, committedAt: max(now, end.committedAt))
+    try append(JournalRecord(sequence: sequence, committedAt: end.committedAt, changes: changes.bytes))
+  }
+
+  /// Deletes expired items and returns how many.
+  func sweep(limit: Int, now: Int64) throws -> Int {
+    var keys: [(TableLayout, ItemKey)] = []
+    for layout in tables.all where layout.schema.timeToLiveAttribute != nil && keys.count < limit {
+      let oldestLive = TableSchema.oldestLiveSecond(now: now)
+      let expired = try statements[layout.number]?.expired(oldestLive: oldestLive, limit: limit - keys.count) ?? []
+      keys += expired.map { (layout, $0) }
+    }
+    if !keys.isEmpty { try apply(PreparedTransaction(deleting: keys), now: now) }
+    return keys.count
+  }
+
+  /// Forgets old transactions of the journal, never the newest, and returns how many.
+  func prune(before time: Int64, limit: Int) throws -> Int {
+    let statement = try connection.prepare(
+      """
+      DELETE FROM journal WHERE committed < ? AND sequence < ? AND sequence IN
+        (SELECT sequence FROM journal ORDER BY sequence LIMIT ?)
+      """)
+    statement.bind(time, at: 1)
+    statement.bind(end.sequence, at: 2)
+    statement.bind(Int64(limit), at: 3)
+    try statement.execute()
+    return connection.withDatabase { $0.changesCount }
+  }
+
+  /// Writes something that changes nothing, to see whether the store can be written again.
+  func probe() throws {
+    try connection.prepare("INSERT OR REPLACE INTO settings VALUES ('probe', '')").execute()
+  }
+
+  /// Brings the WAL into the database and closes the connection.
+  func close() throws {
+    (begin, commitGroup, rollbackGroup, insert) = (nil, nil, nil, nil)
+    statements = [:]
+    let checkpoint = Result { try connection.withDatabase { _ = try $0.checkpoint(.truncate) } }
+    try connection.close()
+    try checkpoint.get()
+  }
+}
+
+extension TransactionWriter {
+  /// Reads the row of each step and decides all conditions.
+  private func decide(_ transaction: PreparedTransaction, now: Int64) throws -> [TableStatements.Row?] {
+    let oldestLive = TableSchema.oldestLiveSecond(now: now)
+    var rows: [TableStatements.Row?] = []
+    rows.reserveCapacity(transaction.steps.count)
+    var failed: [Int] = []
+    for (index, step) in transaction.steps.enumerated() {
+      let row = try statements[step.layout.number]?.row(step.key, decoding: step.condition != nil)
+      rows.append(row)
+      guard let condition = step.condition else { continue }
+      let isExpired = row?.timeToLive.map { $0 < oldestLive } ?? false
+      if !condition.holds(for: isExpired ? nil : row?.item) { failed.append(index) }
+    }
+    guard failed.isEmpty else { throw StoreError.conditionFailed(failed) }
+    return rows
+  }
+
+  private func append(_ record: JournalRecord) throws(SQLiteFailure) {
+    guard let insert else { return }
+    insert.bind(record.sequence, at: 1)
+    insert.bind(record.committedAt, at: 2)
+    insert.bind(record.checksum, at: 3)
+    insert.bind(record.changes, at: 4)
+    try insert.execute()
+  }
+}

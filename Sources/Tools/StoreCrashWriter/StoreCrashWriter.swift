@@ -1,0 +1,45 @@
+internal import EmbeddedEngine
+internal import Foundation
+internal import Storage
+
+/// Writes to an embedded store with many writers and prints each acknowledgement, until it is killed.
+///
+/// Usage: `store-crash-writer DIRECTORY WRITERS`. Writer w's transaction n puts the item `item-w-n` and moves the item
+/// `counter-w` from n - 1 to n; once it is acknowledged, the line `w n` appears on standard output.
+@main
+enum StoreCrashWriter {
+  static let table = TableSchema(
+    name: "crash", indexes: [IndexSchema(name: "writer-index", partitionKey: "writer", sortKey: "place")])
+
+  static func main() async throws {
+    let arguments = CommandLine.arguments
+    guard arguments.count == 3, let writers = Int(arguments[2]) else {
+      FileHandle.standardError.write(Data("usage: store-crash-writer DIRECTORY WRITERS\n".utf8))
+      exit(2)
+    }
+    let store = try await EmbeddedStore.open(.init(directory: arguments[1], environment: "test", tables: [table]))
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for writer in 0..<writers { group.addTask { try await write(to: store, as: writer) } }
+      try await group.waitForAll()
+    }
+  }
+
+  private static func write(to store: EmbeddedStore, as writer: Int) async throws {
+    var number = try await store.get(ItemKey("counter-\(writer)", "c"), from: table)?["number"]?.numberValue ?? 0
+    while true {
+      let before = number
+      number += 1
+      let item: Item = [
+        "id": .string("item-\(writer)-\(number)"), "userId": "c", "writer": .string("writer-\(writer)"),
+        "place": .string(String(number)), "padding": .string(String(repeating: "x", count: 300)),
+      ]
+      let counter: Item = ["id": .string("counter-\(writer)"), "userId": "c", "number": .number(number)]
+      try await store.transact([
+        .put(item, in: table, if: .notExists("id")),
+        .put(counter, in: table, if: before == 0 ? .notExists("id") : .equals("number", .number(before))),
+      ])
+      // One write call a line, so that a line is whole or absent.
+      FileHandle.standardOutput.write(Data("\(writer) \(number)\n".utf8))
+    }
+  }
+}
