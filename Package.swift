@@ -44,6 +44,7 @@ extension Target.Dependency {
   static let logging: Self = .product(name: "Logging", package: "swift-log")
   static let metrics: Self = .product(name: "Metrics", package: "swift-metrics")
   static let serviceLifecycle: Self = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+  static let deque: Self = .product(name: "DequeModule", package: "swift-collections")
   static let unixSignals: Self = .product(name: "UnixSignals", package: "swift-service-lifecycle")
   static let collections: Self = .product(name: "Collections", package: "swift-collections")
 }
@@ -96,7 +97,7 @@ let package = Package(
     shared("Storage", [.nioCore, .collections]),
     shared("MemoryEngine", ["Storage", .collections]),
     shared(
-      "EmbeddedEngine", ["Storage", .grdb, .grdbSQLite, .crypto, .logging, .collections],
+      "EmbeddedEngine", ["Storage", .grdb, .grdbSQLite, .crypto, .logging, .deque],
       settings: unsafeSwiftSettings),
 
     // What both services are made of
