@@ -145,8 +145,12 @@ let package = Package(
       swiftSettings: swiftSettings),
 
     // Tests
-    tests("RPC", ["RPC", .nioCore]),
-    tests("HTTP2", ["HTTP2", "RPC", .nioCore]),
+    .target(name: "TestSupport", path: "Tests/ServiceTests/Support/Wire", swiftSettings: swiftSettings),
+    tests("RPC", ["RPC", "TestSupport", .nioCore]),
+    tests("HTTP2", ["HTTP2", "RPC", "TestSupport", .nioCore]),
+    tests(
+      "RPCServer",
+      ["RPCServer", "RPC", "HTTP2", "Sockets", "TestSupport", .nioCore, .nioPosix, .nioEmbedded, .logging]),
     // Shared by the suites of the RPC client.
     .target(
       name: "EchoTestSupport", dependencies: ["RPC", .nioCore], path: "Tests/ServiceTests/Support/Echo",
