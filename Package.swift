@@ -152,8 +152,16 @@ let package = Package(
     tests(
       "RPCServer",
       ["RPCServer", "RPC", "HTTP2", "Sockets", "TestSupport", .nioCore, .nioPosix, .nioEmbedded, .logging]),
-    tests("RPCClient", ["RPCClient", "RPC", .nioCore]),
-    tests("InProcess", ["InProcess", "RPC", "RPCClient", "RPCServer", .nioCore]),
+    // Shared by the suites of the RPC client.
+    .target(
+      name: "EchoTestSupport", dependencies: ["RPC", .nioCore], path: "Tests/ServiceTests/Support/Echo",
+      swiftSettings: swiftSettings),
+    tests(
+      "RPCClient",
+      [
+        "RPCClient", "RPCServer", "Sockets", "EchoTestSupport", "RPC", .nioCore, .nioPosix, .x509, .crypto, .logging,
+      ]),
+    tests("InProcess", ["InProcess", "EchoTestSupport", "RPC", "RPCClient", "RPCServer", .nioCore]),
     tests("StandardServices", ["StandardServices", "StandardProtos", "InProcess", "RPC"]),
     tests(
       "ProtobufBridge",
