@@ -148,6 +148,18 @@ let package = Package(
         "ServiceCore", .nioCore,
       ],
       exclude: ["recurrence_oracle.py"]),
+    .target(
+      name: "ServiceTestSupport", dependencies: ["ServiceCore", "CivilTime", "Identity", "RPC", .nioCore],
+      path: "Tests/ServiceTests/Support/Services", swiftSettings: swiftSettings),
+    tests(
+      "ServiceCore",
+      ["ServiceCore", "ServiceTestSupport", "CivilTime", "Identity", "MemoryEngine", "RPC", "StandardProtos", "Storage"]),
+    tests(
+      "PatientService",
+      [
+        "PatientService", "ServiceTestSupport", "Contract", "CivilTime", "Identity", "MemoryEngine", "RPC",
+        "ServiceCore", "StandardProtos", "Storage",
+      ]),
     tests("Storage", ["Storage", "MemoryEngine", "EmbeddedEngine"]),
     tests("EmbeddedEngine", ["Storage", "EmbeddedEngine", "store-crash-writer", .grdb]),
     tests("RPCClient", ["RPCClient", "RPC", .nioCore]),

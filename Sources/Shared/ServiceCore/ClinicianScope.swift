@@ -14,6 +14,9 @@ package struct ClinicianScope: Sendable, Hashable {
   /// The portal identity to which a record must be linked to be visible; `nil` where the partition alone decides.
   package let linkedIdentity: String?
 
+  /// The longest `user_id` that a request may name.
+  package static let maxUserIdBytes = 128
+
   /// Decides in whose partition `principal` works.
   ///
   /// - Parameters:
@@ -39,6 +42,8 @@ package struct ClinicianScope: Sendable, Hashable {
       violations.add(.required, at: "user_id", "The clinician must be named.")
     } else if !caller.mayEnter(partition: requested) {
       throw errors.partitionNotAllowed()
+    } else if requested.utf8.count > Self.maxUserIdBytes {
+      violations.add(.tooLong, at: "user_id", "A clinician's id has at most \(Self.maxUserIdBytes) bytes.")
     }
   }
 }

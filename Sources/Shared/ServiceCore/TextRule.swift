@@ -92,7 +92,7 @@ extension TextRule {
 
 extension Unicode.Scalar {
   /// C0, C1, format characters (bidirectional overrides among them), line and paragraph separators.
-  fileprivate var isControlOrFormat: Bool {
+  package var isControlOrFormat: Bool {
     switch properties.generalCategory {
     case .control, .format, .lineSeparator, .paragraphSeparator: true
     default: false
