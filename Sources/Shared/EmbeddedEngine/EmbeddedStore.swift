@@ -1,6 +1,7 @@
 internal import Foundation
 internal import GRDB
 package import Storage
+internal import Synchronization
 
 /// The table store in SQLite files of one directory: durable, transactional, for one process at a time.
 ///
@@ -18,6 +19,7 @@ package final class EmbeddedStore: TableStore {
   private let health: StoreHealth
   private let writer: CommitLoop
   private let readers: ReaderPool
+  private let isClosing = Mutex(false)
 
   /// Opens the store, making it if the directory is empty, and brings it to this release's format.
   package static func open(_ configuration: Configuration) async throws(EmbeddedStoreError) -> EmbeddedStore {
@@ -39,6 +41,8 @@ package final class EmbeddedStore: TableStore {
       let layouts = try connection.withDatabase { database in
         // GRDB sets NORMAL for every WAL connection, after the configuration's own statements.
         try database.execute(sql: "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
+        // After a burst (or a long reader) the WAL's file shrinks to this when it is begun anew.
+        try database.execute(sql: "PRAGMA journal_size_limit = \(64 << 20)")
         if let bytes = configuration.maximumBytes {
           try database.execute(sql: "PRAGMA max_page_count = \(bytes / 4096)")
         }
@@ -66,9 +70,15 @@ package final class EmbeddedStore: TableStore {
 
   /// Finishes what is queued, refuses the rest, brings all into the database file and gives the lock back.
   ///
+  /// Every opened store must be closed: its threads and its lock live until then. A second call does nothing.
+  ///
   /// - Throws: ``EmbeddedStoreError/failed(path:reason:)`` if that went wrong; what was acknowledged is in the WAL then.
   package func close() async throws(EmbeddedStoreError) {
-    guard health.status != .closed else { return }
+    let isFirst = isClosing.withLock { isClosing in
+      defer { isClosing = true }
+      return !isClosing
+    }
+    guard isFirst else { return }
     var failures: [any Error] = []
     do { try await readers.close() } catch { failures.append(error) }
     do { try await writer.close() } catch { failures.append(error) }

@@ -46,9 +46,6 @@ final class ItemReader {
   }
 
   func transactions(after sequence: Int64, limit: Int, tables: [Int64: TableLayout]) throws -> [CommittedTransaction] {
-    if let first = try journalBounds()?.lowerBound, sequence < first - 1 {
-      throw StoreError.invalidRequest("the journal no longer reaches that far")
-    }
     let statement = try journal ?? connection.prepare(JournalRecord.select)
     journal = statement
     statement.bind(sequence, at: 1)
@@ -58,6 +55,9 @@ final class ItemReader {
     var bytes = 0
     while bytes < StoreLimits.transactionBytes, try statement.step() {
       let record = JournalRecord(statement)
+      guard !transactions.isEmpty || record.sequence == sequence + 1 else {
+        throw StoreError.invalidRequest("the journal no longer reaches that far")
+      }
       bytes += record.changes.count
       transactions.append(try record.transaction(tables: tables))
     }
@@ -66,7 +66,8 @@ final class ItemReader {
 
   func journalBounds() throws -> ClosedRange<Int64>? {
     let statement =
-      try bounds ?? connection.prepare("SELECT min(sequence), (SELECT max(sequence) FROM journal) FROM journal")
+      try bounds
+      ?? connection.prepare("SELECT (SELECT min(sequence) FROM journal), (SELECT max(sequence) FROM journal)")
     bounds = statement
     defer { statement.reset() }
     guard try statement.step(), let first = statement.optionalInteger(0) else { return nil }

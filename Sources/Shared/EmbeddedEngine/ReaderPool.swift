@@ -17,10 +17,11 @@ final class ReaderPool: Sendable {
   /// - Parameter inline: connections for single keys, one for each thread that may ask at the same moment.
   init(path: String, inline: Int, threads count: Int, capacity: Int) throws {
     let readers = try (0..<inline).map { _ in try Self.open(path) }
+    let threadReaders = try (0..<max(1, count)).map { _ in try Self.open(path) }
     idle = Mutex(Idle(readers: readers))
     queue = WorkQueue(capacity: capacity)
-    threads = (0..<max(1, count)).map { _ in Finish() }
-    for finish in threads { try start(Self.open(path), finish) }
+    threads = threadReaders.map { _ in Finish() }
+    for (reader, finish) in zip(threadReaders, threads) { start(reader, finish) }
   }
 
   /// Reads at once on the caller's thread if a connection is free (microseconds), else on a reader thread.

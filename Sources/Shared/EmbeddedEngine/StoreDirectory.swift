@@ -31,7 +31,12 @@ struct StoreDirectory: Sendable {
 
 extension StoreDirectory {
   private static func prepare(_ path: String) throws(EmbeddedStoreError) {
-    if unsafe mkdir(path, 0o700) != 0, errno != EEXIST { throw .directory(path: path, reason: reason()) }
+    if unsafe mkdir(path, 0o700) == 0 {
+      // The directory's own entry must outlive a power cut; SQLite sees to those inside.
+      sync(URL(fileURLWithPath: path).deletingLastPathComponent().path)
+    } else if errno != EEXIST {
+      throw .directory(path: path, reason: reason())
+    }
     var info = stat()
     guard unsafe stat(path, &info) == 0 else { throw .directory(path: path, reason: reason()) }
     guard info.st_mode & S_IFMT == S_IFDIR else { throw .directory(path: path, reason: "it is not a directory") }
@@ -59,6 +64,13 @@ extension StoreDirectory {
       throw .directory(path: path, reason: reason)
     }
     return file
+  }
+
+  private static func sync(_ path: String) {
+    let directory = unsafe open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    guard directory >= 0 else { return }
+    fsync(directory)
+    close(directory)
   }
 
   private static func holder(_ file: Int32) -> Int32? {

@@ -118,8 +118,9 @@ final class TransactionWriter {
   func close() throws {
     (begin, commitGroup, rollbackGroup, insert) = (nil, nil, nil, nil)
     statements = [:]
-    try connection.withDatabase { _ = try $0.checkpoint(.truncate) }
+    let checkpoint = Result { try connection.withDatabase { _ = try $0.checkpoint(.truncate) } }
     try connection.close()
+    try checkpoint.get()
   }
 }
 

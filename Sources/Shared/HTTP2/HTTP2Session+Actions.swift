@@ -80,8 +80,16 @@ extension HTTP2Session {
 
   /// `count` bytes of ``HTTP2Stream/inbound`` were taken: the peer may send as many more on this stream.
   package func consume(_ count: Int, on stream: HTTP2Stream) {
-    guard count > 0, isOpen(stream), !stream.isRemoteClosed else { return }
+    let count = min(count, stream.unconsumedBytes)
+    guard count > 0 else { return }
+    stream.unconsumedBytes -= count
+    guard isOpen(stream), !stream.isRemoteClosed else { return }
     unsafe nghttp2_session_consume_stream(session, stream.id, count)
+  }
+
+  /// Consumes what was taken out of ``HTTP2Stream/inbound`` since the last time.
+  package func consumeTaken(on stream: HTTP2Stream) {
+    consume(stream.unconsumedBytes - stream.inbound.readableBytes, on: stream)
   }
 
   /// Ends a stream at once. What it had queued is not sent.

@@ -122,6 +122,7 @@ private let onData: nghttp2_on_data_chunk_recv_callback = { library, _, id, data
   unsafe nghttp2_session_consume_connection(library, count)
   guard let stream = session.stream(id) else { return 0 }
   unsafe stream.inbound.writeBytes(UnsafeRawBufferPointer(start: data, count: count))
+  stream.unconsumedBytes += count
   return 0
 }
 
@@ -201,6 +202,8 @@ extension HTTP2Session {
       recycle(stream)
       return
     }
+    // What never left may be repeated elsewhere, like what the peer refused (W54).
+    let code = stream.wasNeverSent && !stream.resetByUs ? .refusedStream : code
     let inOrder = code == .noError && stream.isLocalClosed && stream.isRemoteClosed
     append(.closed(stream, reset: inOrder ? nil : StreamReset(code: code, byPeer: stream.resetByPeer)))
   }
@@ -238,19 +241,20 @@ private let onFrameSent: nghttp2_on_frame_send_callback = { library, frame, user
 }
 
 /// A frame that cannot go out: a request after GOAWAY, or a header block that is too large. The call must not hang.
-private let onFrameNotSent: nghttp2_on_frame_not_send_callback = { library, frame, code, userData in
+private let onFrameNotSent: nghttp2_on_frame_not_send_callback = { library, frame, _, userData in
   guard let session = unsafe owner(userData), let frame = unsafe frame else { return 0 }
   let header = unsafe frame.pointee.hd
   guard header.type == UInt8(NGHTTP2_HEADERS.rawValue) else { return 0 }
-  if session.stream(header.stream_id) != nil {
+  if unsafe frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST {
+    if let stream = session.stream(header.stream_id) {
+      stream.wasNeverSent = true  // the library closes it next
+    } else if let stream = session.liveStreams.first(where: { $0.id == header.stream_id }) {
+      stream.wasNeverSent = true
+      session.closed(stream, .refusedStream)
+    }
+  } else {
     unsafe nghttp2_submit_rst_stream(
       library, UInt8(NGHTTP2_FLAG_NONE.rawValue), header.stream_id, HTTP2ErrorCode.internalError.rawValue)
-  } else if session.role == .client,
-    let stream = session.liveStreams.first(where: { $0.id == header.stream_id })
-  {
-    // Never opened, so the library will not say that it closed.
-    let isOurs = code == NGHTTP2_ERR_STREAM_CLOSING.rawValue
-    session.closed(stream, isOurs ? .cancel : .refusedStream)
   }
   return 0
 }

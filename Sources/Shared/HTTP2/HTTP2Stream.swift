@@ -13,6 +13,9 @@ package final class HTTP2Stream {
   /// or the peer's window stays shut.
   package var inbound = ByteBuffer()
 
+  /// Bytes that arrived and were not yet given to ``HTTP2Session/consume(_:on:)``.
+  package internal(set) var unconsumedBytes = 0
+
   /// Bytes to send. Append, then ``HTTP2Session/resume(_:)``.
   package var outbound = ByteBuffer()
 
@@ -28,8 +31,6 @@ package final class HTTP2Stream {
 
   /// Index in the session's list of live streams.
   var slot = -1
-  /// The block that is being received.
-  var block: HeaderFields?
   var hasReceivedHeaders = false
   /// Refused on arrival: no event tells of it.
   var isRefused = false
@@ -40,6 +41,8 @@ package final class HTTP2Stream {
   var isAboveWatermark = false
   var resetByPeer = false
   var resetByUs = false
+  /// A request whose HEADERS could not go out.
+  var wasNeverSent = false
 
   enum Ending {
     case open
@@ -57,7 +60,7 @@ package final class HTTP2Stream {
   func prepareForPool() {
     id = 0
     context = nil
-    block = nil
+    unconsumedBytes = 0
     slot = -1
     isRemoteClosed = false
     isLocalClosed = false
@@ -67,6 +70,7 @@ package final class HTTP2Stream {
     isAboveWatermark = false
     resetByPeer = false
     resetByUs = false
+    wasNeverSent = false
     ending = .open
     if inbound.capacity > Self.largestPooledBuffer { inbound = ByteBuffer() } else { inbound.clear() }
     if outbound.capacity > Self.largestPooledBuffer { outbound = ByteBuffer() } else { outbound.clear() }

@@ -7,27 +7,56 @@ enum MessageCodec {
   static func decode<Message: ProtobufMessage>(
     _ type: Message.Type, _ bytes: UnsafeRawBufferPointer
   ) throws(WireMessageError) -> Message {
-    let layout = Message.layout
-    var memory = DecodingMemory(budget: DecodingLimits.memory(forMessageOf: bytes.count))
-    let message: Message?
-    var decoder = MessageDecoder()
-    message = unsafe withUnsafeMutablePointer(to: &memory) { memory in
+    guard bytes.count <= Int(Int32.max) else {
+      throw WireMessageError("\(Message.protoName): the message exceeds 2 GiB.")
+    }
+    guard unsafe !bytes.isEmpty else { return Message() }
+    do throws(WireProblem) {
+      let budget = DecodingLimits.memory(forMessageOf: bytes.count)
+      var scan = WireScan(budget: budget)
+      try unsafe scan.scan(bytes, as: Message.layout.descriptor)
+      if scan.isPlain {
+        return try unsafe unpack(type, bytes, memory: scan.memory).get()
+      }
+      let rewritten = try unsafe WireRewriter.rewrite(bytes, as: Message.layout.descriptor)
+      return try unsafe rewritten.withUnsafeBytes { rewritten in
+        unsafe decode(type, rewritten: rewritten, budget: budget)
+      }.get()
+    } catch {
+      throw WireMessageError("\(Message.protoName): \(error.description).")
+    }
+  }
+
+  private static func decode<Message: ProtobufMessage>(
+    _ type: Message.Type, rewritten bytes: UnsafeRawBufferPointer, budget: Int
+  ) -> Result<Message, WireProblem> {
+    var scan = WireScan(budget: budget, isRewritten: true)
+    do throws(WireProblem) {
+      try unsafe scan.scan(bytes, as: Message.layout.descriptor)
+    } catch {
+      return .failure(error)
+    }
+    return unsafe unpack(type, bytes, memory: scan.memory)
+  }
+
+  private static func unpack<Message: ProtobufMessage>(
+    _ type: Message.Type, _ bytes: UnsafeRawBufferPointer, memory: Int
+  ) -> Result<Message, WireProblem> {
+    var memory = DecodingMemory(limit: memory)
+    return unsafe withUnsafeMutablePointer(to: &memory) { memory in
       var allocator = unsafe ProtobufCAllocator(
         alloc: { memory, size in
           unsafe memory?.assumingMemoryBound(to: DecodingMemory.self).pointee.allocate(size)
         },
         free: { _, _ in }, allocator_data: memory)
       let start = unsafe bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
-      guard let root = unsafe protobuf_c_message_unpack(layout.descriptor, &allocator, bytes.count, start) else {
-        return nil
-      }
-      return unsafe Message(decoding: UnsafeRawPointer(root), &decoder)
+      let root = unsafe protobuf_c_message_unpack(Message.layout.descriptor, &allocator, bytes.count, start)
+      guard let root = unsafe root else { return .failure(.refused) }
+      var decoder = MessageDecoder()
+      let message = unsafe Message(decoding: UnsafeRawPointer(root), &decoder)
+      if let path = decoder.invalidPath { return .failure(.invalidUTF8(path: path)) }
+      return .success(message)
     }
-    guard let message else { throw WireMessageError("\(Message.protoName): the bytes are not such a message.") }
-    if let failure = decoder.failure {
-      throw WireMessageError("\(Message.protoName): \(failure.path) \(failure.problem).")
-    }
-    return message
   }
 
   static func encode(_ message: some ProtobufMessage, into buffer: inout ByteBuffer) throws(WireMessageError) {
@@ -45,23 +74,16 @@ enum MessageCodec {
   }
 }
 
-/// How much memory a message may take while it is decoded.
-package enum DecodingLimits {
-  /// Proportional to the message, so that a small hostile one cannot make us allocate a lot: C structs, tables and
-  /// copies of an ordinary message take two to six times its size.
-  package static func memory(forMessageOf byteCount: Int) -> Int { 64 * 1024 + 8 * byteCount }
-}
-
-/// The arena that protobuf-c decodes into, with a budget.
+/// The arena that protobuf-c decodes into. Hands out no more than ``WireScan`` found necessary.
 private struct DecodingMemory: ~Copyable {
   private var arena = Arena()
-  private var budget: Int
+  private var remaining: Int
 
-  init(budget: Int) { self.budget = budget }
+  init(limit: Int) { remaining = limit }
 
   mutating func allocate(_ size: Int) -> UnsafeMutableRawPointer? {
-    guard size <= budget else { return nil }
-    budget -= (size + 7) & ~7
+    guard size <= remaining else { return nil }
+    remaining -= (size + 7) & ~7
     return unsafe arena.allocate(size)
   }
 }

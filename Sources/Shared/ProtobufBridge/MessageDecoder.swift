@@ -4,16 +4,8 @@ package import CProtobuf
 ///
 /// A failure is kept rather than thrown, so that generated code stays a straight line; the caller asks at the end.
 package struct MessageDecoder {
-  /// The first failure: what is wrong with which field.
-  package private(set) var failure: Failure?
-
-  package struct Failure {
-    /// Path from the root, such as `patients[2].last_name`.
-    var path: String
-    var problem: String
-
-    mutating func isInside(_ parent: String) { path = "\(parent).\(path)" }
-  }
+  /// The first string that is not UTF-8: its path from the root, such as `patients[2].last_name`.
+  package private(set) var invalidPath: String?
 
   init() {}
 
@@ -21,7 +13,7 @@ package struct MessageDecoder {
     guard unsafe data.len > 0 else { return "" }
     let bytes = unsafe UnsafeBufferPointer(start: data.data, count: data.len)
     if let string = unsafe String(validating: bytes, as: UTF8.self) { return string }
-    fail(field)
+    if invalidPath == nil { invalidPath = "\(field)" }
     return ""
   }
 
@@ -33,9 +25,9 @@ package struct MessageDecoder {
     _ type: Message.Type, _ raw: UnsafeMutableRawPointer?, _ field: StaticString
   ) -> Message {
     guard let raw = unsafe raw else { return Message() }
-    let hadFailed = failure != nil
+    let wasValid = invalidPath == nil
     let message = unsafe Message(decoding: UnsafeRawPointer(raw), &self)
-    if !hadFailed { failure?.isInside("\(field)") }
+    if wasValid, let path = invalidPath { invalidPath = "\(field).\(path)" }
     return message
   }
 
@@ -51,10 +43,6 @@ package struct MessageDecoder {
     guard unsafe base.n_unknown_fields > 0 else { return [] }
     return unsafe UnknownFields.collect(from: base)
   }
-
-  private mutating func fail(_ field: StaticString) {
-    if failure == nil { failure = Failure(path: "\(field)", problem: "is not valid UTF-8") }
-  }
 }
 
 // MARK: - Repeated fields
@@ -67,9 +55,9 @@ extension MessageDecoder {
     var result: [String] = []
     result.reserveCapacity(count)
     for index in 0..<count {
-      let hadFailed = failure != nil
+      let wasValid = invalidPath == nil
       result.append(unsafe string(start[index], field))
-      if !hadFailed, failure != nil { failure?.path += "[\(index)]" }
+      if wasValid, let path = invalidPath { invalidPath = "\(path)[\(index)]" }
     }
     return result
   }
@@ -88,9 +76,9 @@ extension MessageDecoder {
     result.reserveCapacity(count)
     for index in 0..<count {
       guard let raw = unsafe table[index] else { continue }
-      let hadFailed = failure != nil
+      let wasValid = invalidPath == nil
       result.append(unsafe Message(decoding: UnsafeRawPointer(raw), &self))
-      if !hadFailed { failure?.isInside("\(field)[\(index)]") }
+      if wasValid, let path = invalidPath { invalidPath = "\(field)[\(index)].\(path)" }
     }
     return result
   }

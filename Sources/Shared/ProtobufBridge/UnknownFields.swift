@@ -2,15 +2,12 @@ internal import CProtobuf
 
 /// Fields that a message's descriptor does not name, on their way through protobuf-c.
 enum UnknownFields {
-  /// The unknown fields of a decoded message, serialized again.
+  /// The unknown fields of a decoded message, as they came: what ``WireRewriter`` wrapped.
   static func collect(from base: ProtobufCMessage) -> [UInt8] {
-    var result: [UInt8] = []
-    for index in unsafe 0..<Int(base.n_unknown_fields) {
-      let field = unsafe base.unknown_fields[index]
-      append(varint: UInt64(unsafe field.tag) << 3 | UInt64(unsafe field.wire_type.rawValue), to: &result)
-      unsafe result.append(contentsOf: UnsafeBufferPointer(start: field.data, count: field.len))
-    }
-    return result
+    guard unsafe base.n_unknown_fields == 1, let field = unsafe base.unknown_fields else { return [] }
+    let prefix = WireRewriter.lengthSize
+    guard unsafe field.pointee.len > prefix, let data = unsafe field.pointee.data else { return [] }
+    return unsafe Array(UnsafeBufferPointer(start: data + prefix, count: field.pointee.len - prefix))
   }
 
   static func append(varint value: UInt64, to bytes: inout [UInt8]) {

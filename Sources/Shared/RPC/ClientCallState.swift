@@ -38,6 +38,11 @@ package struct ClientCallState: Sendable {
     package var retryPushback: String?
     /// The one message of a method that has one, when the status is OK.
     package var response: ByteBuffer?
+
+    package init(code: StatusCode, message: String) {
+      self.code = code
+      self.message = message
+    }
   }
 
   enum Phase {
@@ -80,8 +85,11 @@ package struct ClientCallState: Sendable {
     deframer = MessageDeframer(maxMessageLength: maxMessageLength)
   }
 
-  package var hasEnded: Bool {
-    if case .ended = phase { true } else { false }
+  package var hasEnded: Bool { outcome != nil }
+
+  /// How the attempt ended, once that is known; for the caller it is the end only after the messages that came before.
+  package var outcome: Outcome? {
+    if case .ended(let outcome) = phase { outcome } else { nil }
   }
 }
 
@@ -89,6 +97,9 @@ package struct ClientCallState: Sendable {
 
 extension ClientCallState {
   /// The next message, or the outcome once all messages were taken (W42).
+  ///
+  /// A message that breaks a rule is found here when others were before it: ``outcome`` is nil before and not after;
+  /// then the stream is to be reset.
   package mutating func next() -> Next {
     guard !hasSingleResponse else {
       if case .ended(let outcome) = phase { return .end(outcome) }
@@ -100,7 +111,6 @@ extension ClientCallState {
         throw Self.endedInsideMessage
       }
     } catch {
-      // Its reset was returned with the data.
       fail(error)
     }
     if case .ended(let outcome) = phase { return .end(outcome) }
@@ -220,15 +230,14 @@ extension ClientCallState {
     }
   }
 
-  /// Refuses a message as soon as its prefix is seen, so that its bytes are not waited for. The error itself comes from
-  /// ``next()``, after the messages before it.
-  private func checkPrefix() -> Reset? {
+  /// Refuses the message at the head as soon as its prefix is seen, so that its bytes are not waited for.
+  private mutating func checkPrefix() -> Reset? {
     var (deframer, bytes) = (deframer, received)
     do throws(RPCError) {
       _ = try deframer.next(from: &bytes)
       return nil
     } catch {
-      return .cancel
+      return abort(error.code, error.message)
     }
   }
 

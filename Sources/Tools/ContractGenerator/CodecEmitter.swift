@@ -77,15 +77,14 @@ struct CodecEmitter {
 
   private func emitDecoding(ofOneof index: Int, in message: MessageType, into out: inout CodeWriter) {
     let oneof = message.oneofs[index]
-    out.block("switch unsafe c.pointee.\(CNames.oneofCase(index)).rawValue") { out in
-      for member in message.members(ofOneof: index) {
-        let value = decoded(member, "c.pointee.\(CNames.member(member))")
-        out.line(
-          "case \(member.number): self.\(SwiftNames.declared(oneof.name)) = "
-            + ".\(SwiftNames.declared(member.name))(\(value))")
-      }
-      out.line("default: self.\(SwiftNames.declared(oneof.name)) = nil")
+    let name = SwiftNames.declared(oneof.name)
+    out.line("switch unsafe c.pointee.\(CNames.oneofCase(index)).rawValue {")
+    for member in message.members(ofOneof: index) {
+      let value = decoded(member, "c.pointee.\(CNames.member(member))")
+      out.line("case \(member.number): self.\(name) = .\(SwiftNames.declared(member.name))(\(value))")
     }
+    out.line("default: self.\(name) = nil")
+    out.line("}")
   }
 
   private func emitDecoding(ofMap field: Field, _ key: Field, _ value: Field, into out: inout CodeWriter) {
@@ -168,16 +167,16 @@ struct CodecEmitter {
   }
 
   private func emitEncoding(ofOneof index: Int, in message: MessageType, into out: inout CodeWriter) {
-    out.block("switch self.\(SwiftNames.declared(message.oneofs[index].name))") { out in
-      for member in message.members(ofOneof: index) {
-        out.line("case .\(SwiftNames.declared(member.name))(let value)?:")
-        out.indented { out in
-          out.line("unsafe c.pointee.\(CNames.oneofCase(index)) = .init(rawValue: \(member.number))")
-          out.line("unsafe c.pointee.\(CNames.member(member)) = \(encoded(member, "value"))")
-        }
+    out.line("switch self.\(SwiftNames.declared(message.oneofs[index].name)) {")
+    for member in message.members(ofOneof: index) {
+      out.line("case .\(SwiftNames.declared(member.name))(let value)?:")
+      out.indented { out in
+        out.line("unsafe c.pointee.\(CNames.oneofCase(index)) = .init(rawValue: \(member.number))")
+        out.line("unsafe c.pointee.\(CNames.member(member)) = \(encoded(member, "value"))")
       }
-      out.line("case nil: break")
     }
+    out.line("case nil: break")
+    out.line("}")
   }
 
   private func emitEncoding(ofMap field: Field, _ key: Field, _ value: Field, into out: inout CodeWriter) {

@@ -21,6 +21,9 @@ struct SchemaChecks {
         guard field.kind != .group, !field.isRequired else {
           throw GeneratorError("\(message.fullName).\(field.name) is a group or required; neither is supported.")
         }
+        guard field.number != 536_870_911 else {
+          throw GeneratorError("\(message.fullName).\(field.name) has the number that the bridge wraps unknown fields in.")
+        }
         let known: Bool =
           switch field.kind {
           case .message: schema.messages[field.typeName] != nil

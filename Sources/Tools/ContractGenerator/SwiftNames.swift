@@ -74,7 +74,7 @@ enum SwiftNames {
 
   /// Members that every generated type has already.
   private static let clashing: Set<String> = [
-    "unknownFields", "protoName", "layout", "rawValue", "isKnown", "allKnown", "hashValue", "description",
+    "unknownFields", "protoName", "layout", "rawValue", "isKnown", "allKnown", "hashValue",
   ]
 
   private static let keywords: Set<String> = [

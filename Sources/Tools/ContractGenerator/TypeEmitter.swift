@@ -52,10 +52,10 @@ struct TypeEmitter {
       out.line()
       out.line("/// The name in the contract, such as `\(type.values.last?.name ?? "")`; `nil` when it has none.")
       out.block("package var protoName: String?") { out in
-        out.block("switch rawValue") { out in
-          for value in distinct { out.line("case \(value.number): \"\(value.name)\"") }
-          out.line("default: nil")
-        }
+        out.line("switch rawValue {")
+        for value in distinct { out.line("case \(value.number): \"\(value.name)\"") }
+        out.line("default: nil")
+        out.line("}")
       }
     }
   }

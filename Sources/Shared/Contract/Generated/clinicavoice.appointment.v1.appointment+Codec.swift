@@ -226,10 +226,10 @@ extension AppointmentV1.HistoryEntry {
     let c = unsafe raw.assumingMemoryBound(to: Clinicavoice__Appointment__V1__HistoryEntry.self)
     self.sequence = unsafe c.pointee.sequence
     switch unsafe c.pointee.oneof0_case.rawValue {
-      case 2: self.change = .statusChange(unsafe decoder.message(AppointmentV1.StatusChange.self, c.pointee.status_change, "status_change"))
-      case 3: self.change = .notesChange(unsafe decoder.message(AppointmentV1.NotesChange.self, c.pointee.notes_change, "notes_change"))
-      case 4: self.change = .rescheduleChange(unsafe decoder.message(AppointmentV1.RescheduleChange.self, c.pointee.reschedule_change, "reschedule_change"))
-      default: self.change = nil
+    case 2: self.change = .statusChange(unsafe decoder.message(AppointmentV1.StatusChange.self, c.pointee.status_change, "status_change"))
+    case 3: self.change = .notesChange(unsafe decoder.message(AppointmentV1.NotesChange.self, c.pointee.notes_change, "notes_change"))
+    case 4: self.change = .rescheduleChange(unsafe decoder.message(AppointmentV1.RescheduleChange.self, c.pointee.reschedule_change, "reschedule_change"))
+    default: self.change = nil
     }
     self.unknownFields = unsafe decoder.unknownFields(of: c.pointee.base)
   }
@@ -239,16 +239,16 @@ extension AppointmentV1.HistoryEntry {
     unsafe c.pointee.base.descriptor = clinicavoice__appointment__v1__history_entry__layout()
     unsafe c.pointee.sequence = self.sequence
     switch self.change {
-      case .statusChange(let value)?:
-        unsafe c.pointee.oneof0_case = .init(rawValue: 2)
-        unsafe c.pointee.status_change = encoder.message(value).assumingMemoryBound(to: Clinicavoice__Appointment__V1__StatusChange.self)
-      case .notesChange(let value)?:
-        unsafe c.pointee.oneof0_case = .init(rawValue: 3)
-        unsafe c.pointee.notes_change = encoder.message(value).assumingMemoryBound(to: Clinicavoice__Appointment__V1__NotesChange.self)
-      case .rescheduleChange(let value)?:
-        unsafe c.pointee.oneof0_case = .init(rawValue: 4)
-        unsafe c.pointee.reschedule_change = encoder.message(value).assumingMemoryBound(to: Clinicavoice__Appointment__V1__RescheduleChange.self)
-      case nil: break
+    case .statusChange(let value)?:
+      unsafe c.pointee.oneof0_case = .init(rawValue: 2)
+      unsafe c.pointee.status_change = encoder.message(value).assumingMemoryBound(to: Clinicavoice__Appointment__V1__StatusChange.self)
+    case .notesChange(let value)?:
+      unsafe c.pointee.oneof0_case = .init(rawValue: 3)
+      unsafe c.pointee.notes_change = encoder.message(value).assumingMemoryBound(to: Clinicavoice__Appointment__V1__NotesChange.self)
+    case .rescheduleChange(let value)?:
+      unsafe c.pointee.oneof0_case = .init(rawValue: 4)
+      unsafe c.pointee.reschedule_change = encoder.message(value).assumingMemoryBound(to: Clinicavoice__Appointment__V1__RescheduleChange.self)
+    case nil: break
     }
     if !unknownFields.isEmpty {
       unsafe encoder.unknownFields(unknownFields, of: &c.pointee.base)

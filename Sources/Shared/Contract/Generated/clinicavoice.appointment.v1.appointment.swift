@@ -34,12 +34,12 @@ extension AppointmentV1 {
     /// The name in the contract, such as `APPOINTMENT_TYPE_URGENT`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "APPOINTMENT_TYPE_UNSPECIFIED"
-        case 1: "APPOINTMENT_TYPE_CONSULTATION"
-        case 2: "APPOINTMENT_TYPE_FOLLOW_UP"
-        case 3: "APPOINTMENT_TYPE_PROCEDURE"
-        case 4: "APPOINTMENT_TYPE_URGENT"
-        default: nil
+      case 0: "APPOINTMENT_TYPE_UNSPECIFIED"
+      case 1: "APPOINTMENT_TYPE_CONSULTATION"
+      case 2: "APPOINTMENT_TYPE_FOLLOW_UP"
+      case 3: "APPOINTMENT_TYPE_PROCEDURE"
+      case 4: "APPOINTMENT_TYPE_URGENT"
+      default: nil
       }
     }
   }
@@ -77,13 +77,13 @@ extension AppointmentV1 {
     /// The name in the contract, such as `APPOINTMENT_STATUS_NO_SHOW`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "APPOINTMENT_STATUS_UNSPECIFIED"
-        case 1: "APPOINTMENT_STATUS_SCHEDULED"
-        case 2: "APPOINTMENT_STATUS_CONFIRMED"
-        case 3: "APPOINTMENT_STATUS_COMPLETED"
-        case 4: "APPOINTMENT_STATUS_CANCELLED"
-        case 5: "APPOINTMENT_STATUS_NO_SHOW"
-        default: nil
+      case 0: "APPOINTMENT_STATUS_UNSPECIFIED"
+      case 1: "APPOINTMENT_STATUS_SCHEDULED"
+      case 2: "APPOINTMENT_STATUS_CONFIRMED"
+      case 3: "APPOINTMENT_STATUS_COMPLETED"
+      case 4: "APPOINTMENT_STATUS_CANCELLED"
+      case 5: "APPOINTMENT_STATUS_NO_SHOW"
+      default: nil
       }
     }
   }
@@ -114,11 +114,11 @@ extension AppointmentV1 {
     /// The name in the contract, such as `HISTORY_KIND_RESCHEDULE`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "HISTORY_KIND_UNSPECIFIED"
-        case 1: "HISTORY_KIND_STATUS"
-        case 2: "HISTORY_KIND_NOTES"
-        case 3: "HISTORY_KIND_RESCHEDULE"
-        default: nil
+      case 0: "HISTORY_KIND_UNSPECIFIED"
+      case 1: "HISTORY_KIND_STATUS"
+      case 2: "HISTORY_KIND_NOTES"
+      case 3: "HISTORY_KIND_RESCHEDULE"
+      default: nil
       }
     }
   }

@@ -43,15 +43,15 @@ extension AppointmentV1 {
     /// The name in the contract, such as `DAY_OF_WEEK_SUNDAY`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "DAY_OF_WEEK_UNSPECIFIED"
-        case 1: "DAY_OF_WEEK_MONDAY"
-        case 2: "DAY_OF_WEEK_TUESDAY"
-        case 3: "DAY_OF_WEEK_WEDNESDAY"
-        case 4: "DAY_OF_WEEK_THURSDAY"
-        case 5: "DAY_OF_WEEK_FRIDAY"
-        case 6: "DAY_OF_WEEK_SATURDAY"
-        case 7: "DAY_OF_WEEK_SUNDAY"
-        default: nil
+      case 0: "DAY_OF_WEEK_UNSPECIFIED"
+      case 1: "DAY_OF_WEEK_MONDAY"
+      case 2: "DAY_OF_WEEK_TUESDAY"
+      case 3: "DAY_OF_WEEK_WEDNESDAY"
+      case 4: "DAY_OF_WEEK_THURSDAY"
+      case 5: "DAY_OF_WEEK_FRIDAY"
+      case 6: "DAY_OF_WEEK_SATURDAY"
+      case 7: "DAY_OF_WEEK_SUNDAY"
+      default: nil
       }
     }
   }
@@ -79,10 +79,10 @@ extension AppointmentV1 {
     /// The name in the contract, such as `FOLD_LATER`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "FOLD_UNSPECIFIED"
-        case 1: "FOLD_EARLIER"
-        case 2: "FOLD_LATER"
-        default: nil
+      case 0: "FOLD_UNSPECIFIED"
+      case 1: "FOLD_EARLIER"
+      case 2: "FOLD_LATER"
+      default: nil
       }
     }
   }
@@ -110,10 +110,10 @@ extension AppointmentV1 {
     /// The name in the contract, such as `SORT_ORDER_DESCENDING`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "SORT_ORDER_UNSPECIFIED"
-        case 1: "SORT_ORDER_ASCENDING"
-        case 2: "SORT_ORDER_DESCENDING"
-        default: nil
+      case 0: "SORT_ORDER_UNSPECIFIED"
+      case 1: "SORT_ORDER_ASCENDING"
+      case 2: "SORT_ORDER_DESCENDING"
+      default: nil
       }
     }
   }

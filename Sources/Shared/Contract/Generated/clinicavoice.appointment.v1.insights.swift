@@ -31,11 +31,11 @@ extension AppointmentV1 {
     /// The name in the contract, such as `ORPHAN_CLASS_FOREIGN_CLINICIAN`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "ORPHAN_CLASS_UNSPECIFIED"
-        case 1: "ORPHAN_CLASS_MISSING_PATIENT"
-        case 2: "ORPHAN_CLASS_INACTIVE_PATIENT"
-        case 3: "ORPHAN_CLASS_FOREIGN_CLINICIAN"
-        default: nil
+      case 0: "ORPHAN_CLASS_UNSPECIFIED"
+      case 1: "ORPHAN_CLASS_MISSING_PATIENT"
+      case 2: "ORPHAN_CLASS_INACTIVE_PATIENT"
+      case 3: "ORPHAN_CLASS_FOREIGN_CLINICIAN"
+      default: nil
       }
     }
   }

@@ -34,12 +34,12 @@ extension AppointmentV1 {
     /// The name in the contract, such as `TIME_BLOCK_TYPE_OTHER`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "TIME_BLOCK_TYPE_UNSPECIFIED"
-        case 1: "TIME_BLOCK_TYPE_BREAK"
-        case 2: "TIME_BLOCK_TYPE_ADMIN"
-        case 3: "TIME_BLOCK_TYPE_MEETING"
-        case 4: "TIME_BLOCK_TYPE_OTHER"
-        default: nil
+      case 0: "TIME_BLOCK_TYPE_UNSPECIFIED"
+      case 1: "TIME_BLOCK_TYPE_BREAK"
+      case 2: "TIME_BLOCK_TYPE_ADMIN"
+      case 3: "TIME_BLOCK_TYPE_MEETING"
+      case 4: "TIME_BLOCK_TYPE_OTHER"
+      default: nil
       }
     }
   }
@@ -70,11 +70,11 @@ extension AppointmentV1 {
     /// The name in the contract, such as `RECURRENCE_TYPE_CUSTOM`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "RECURRENCE_TYPE_UNSPECIFIED"
-        case 1: "RECURRENCE_TYPE_DAILY"
-        case 2: "RECURRENCE_TYPE_WEEKLY"
-        case 3: "RECURRENCE_TYPE_CUSTOM"
-        default: nil
+      case 0: "RECURRENCE_TYPE_UNSPECIFIED"
+      case 1: "RECURRENCE_TYPE_DAILY"
+      case 2: "RECURRENCE_TYPE_WEEKLY"
+      case 3: "RECURRENCE_TYPE_CUSTOM"
+      default: nil
       }
     }
   }

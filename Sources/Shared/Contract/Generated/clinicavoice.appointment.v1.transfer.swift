@@ -31,11 +31,11 @@ extension AppointmentV1 {
     /// The name in the contract, such as `RESOURCE_TYPE_SCHEDULE_SETTINGS`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "RESOURCE_TYPE_UNSPECIFIED"
-        case 1: "RESOURCE_TYPE_APPOINTMENT"
-        case 2: "RESOURCE_TYPE_TIME_BLOCK"
-        case 3: "RESOURCE_TYPE_SCHEDULE_SETTINGS"
-        default: nil
+      case 0: "RESOURCE_TYPE_UNSPECIFIED"
+      case 1: "RESOURCE_TYPE_APPOINTMENT"
+      case 2: "RESOURCE_TYPE_TIME_BLOCK"
+      case 3: "RESOURCE_TYPE_SCHEDULE_SETTINGS"
+      default: nil
       }
     }
   }
@@ -66,11 +66,11 @@ extension AppointmentV1 {
     /// The name in the contract, such as `CHANGE_OPERATION_DELETED`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "CHANGE_OPERATION_UNSPECIFIED"
-        case 1: "CHANGE_OPERATION_CREATED"
-        case 2: "CHANGE_OPERATION_UPDATED"
-        case 3: "CHANGE_OPERATION_DELETED"
-        default: nil
+      case 0: "CHANGE_OPERATION_UNSPECIFIED"
+      case 1: "CHANGE_OPERATION_CREATED"
+      case 2: "CHANGE_OPERATION_UPDATED"
+      case 3: "CHANGE_OPERATION_DELETED"
+      default: nil
       }
     }
   }
@@ -98,10 +98,10 @@ extension AppointmentV1 {
     /// The name in the contract, such as `TABLE_TIME_BLOCKS`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "TABLE_UNSPECIFIED"
-        case 1: "TABLE_APPOINTMENTS"
-        case 2: "TABLE_TIME_BLOCKS"
-        default: nil
+      case 0: "TABLE_UNSPECIFIED"
+      case 1: "TABLE_APPOINTMENTS"
+      case 2: "TABLE_TIME_BLOCKS"
+      default: nil
       }
     }
   }
@@ -129,10 +129,10 @@ extension AppointmentV1 {
     /// The name in the contract, such as `FINDING_SEVERITY_ERROR`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "FINDING_SEVERITY_UNSPECIFIED"
-        case 1: "FINDING_SEVERITY_WARNING"
-        case 2: "FINDING_SEVERITY_ERROR"
-        default: nil
+      case 0: "FINDING_SEVERITY_UNSPECIFIED"
+      case 1: "FINDING_SEVERITY_WARNING"
+      case 2: "FINDING_SEVERITY_ERROR"
+      default: nil
       }
     }
   }

@@ -34,12 +34,12 @@ extension PatientV1 {
     /// The name in the contract, such as `GENDER_PREFER_NOT_TO_SAY`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "GENDER_UNSPECIFIED"
-        case 1: "GENDER_MALE"
-        case 2: "GENDER_FEMALE"
-        case 3: "GENDER_OTHER"
-        case 4: "GENDER_PREFER_NOT_TO_SAY"
-        default: nil
+      case 0: "GENDER_UNSPECIFIED"
+      case 1: "GENDER_MALE"
+      case 2: "GENDER_FEMALE"
+      case 3: "GENDER_OTHER"
+      case 4: "GENDER_PREFER_NOT_TO_SAY"
+      default: nil
       }
     }
   }
@@ -70,11 +70,11 @@ extension PatientV1 {
     /// The name in the contract, such as `CONTACT_METHOD_SMS`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "CONTACT_METHOD_UNSPECIFIED"
-        case 1: "CONTACT_METHOD_PHONE"
-        case 2: "CONTACT_METHOD_EMAIL"
-        case 3: "CONTACT_METHOD_SMS"
-        default: nil
+      case 0: "CONTACT_METHOD_UNSPECIFIED"
+      case 1: "CONTACT_METHOD_PHONE"
+      case 2: "CONTACT_METHOD_EMAIL"
+      case 3: "CONTACT_METHOD_SMS"
+      default: nil
       }
     }
   }
@@ -102,10 +102,10 @@ extension PatientV1 {
     /// The name in the contract, such as `PATIENT_STATUS_INACTIVE`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "PATIENT_STATUS_UNSPECIFIED"
-        case 1: "PATIENT_STATUS_ACTIVE"
-        case 2: "PATIENT_STATUS_INACTIVE"
-        default: nil
+      case 0: "PATIENT_STATUS_UNSPECIFIED"
+      case 1: "PATIENT_STATUS_ACTIVE"
+      case 2: "PATIENT_STATUS_INACTIVE"
+      default: nil
       }
     }
   }
@@ -136,11 +136,11 @@ extension PatientV1 {
     /// The name in the contract, such as `ACCOUNT_STATUS_INACTIVE`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "ACCOUNT_STATUS_UNSPECIFIED"
-        case 1: "ACCOUNT_STATUS_PENDING"
-        case 2: "ACCOUNT_STATUS_ACTIVE"
-        case 3: "ACCOUNT_STATUS_INACTIVE"
-        default: nil
+      case 0: "ACCOUNT_STATUS_UNSPECIFIED"
+      case 1: "ACCOUNT_STATUS_PENDING"
+      case 2: "ACCOUNT_STATUS_ACTIVE"
+      case 3: "ACCOUNT_STATUS_INACTIVE"
+      default: nil
       }
     }
   }
@@ -168,10 +168,10 @@ extension PatientV1 {
     /// The name in the contract, such as `SORT_ORDER_DESCENDING`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "SORT_ORDER_UNSPECIFIED"
-        case 1: "SORT_ORDER_ASCENDING"
-        case 2: "SORT_ORDER_DESCENDING"
-        default: nil
+      case 0: "SORT_ORDER_UNSPECIFIED"
+      case 1: "SORT_ORDER_ASCENDING"
+      case 2: "SORT_ORDER_DESCENDING"
+      default: nil
       }
     }
   }

@@ -37,13 +37,13 @@ extension PatientV1 {
     /// The name in the contract, such as `SEARCH_FIELD_DATE_OF_BIRTH`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "SEARCH_FIELD_UNSPECIFIED"
-        case 1: "SEARCH_FIELD_NAME"
-        case 2: "SEARCH_FIELD_MRN"
-        case 3: "SEARCH_FIELD_PHONE"
-        case 4: "SEARCH_FIELD_EMAIL"
-        case 5: "SEARCH_FIELD_DATE_OF_BIRTH"
-        default: nil
+      case 0: "SEARCH_FIELD_UNSPECIFIED"
+      case 1: "SEARCH_FIELD_NAME"
+      case 2: "SEARCH_FIELD_MRN"
+      case 3: "SEARCH_FIELD_PHONE"
+      case 4: "SEARCH_FIELD_EMAIL"
+      case 5: "SEARCH_FIELD_DATE_OF_BIRTH"
+      default: nil
       }
     }
   }

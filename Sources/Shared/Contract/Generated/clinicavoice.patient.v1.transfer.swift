@@ -25,9 +25,9 @@ extension PatientV1 {
     /// The name in the contract, such as `RESOURCE_TYPE_PATIENT`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "RESOURCE_TYPE_UNSPECIFIED"
-        case 1: "RESOURCE_TYPE_PATIENT"
-        default: nil
+      case 0: "RESOURCE_TYPE_UNSPECIFIED"
+      case 1: "RESOURCE_TYPE_PATIENT"
+      default: nil
       }
     }
   }
@@ -58,11 +58,11 @@ extension PatientV1 {
     /// The name in the contract, such as `CHANGE_OPERATION_DELETED`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "CHANGE_OPERATION_UNSPECIFIED"
-        case 1: "CHANGE_OPERATION_CREATED"
-        case 2: "CHANGE_OPERATION_UPDATED"
-        case 3: "CHANGE_OPERATION_DELETED"
-        default: nil
+      case 0: "CHANGE_OPERATION_UNSPECIFIED"
+      case 1: "CHANGE_OPERATION_CREATED"
+      case 2: "CHANGE_OPERATION_UPDATED"
+      case 3: "CHANGE_OPERATION_DELETED"
+      default: nil
       }
     }
   }
@@ -90,10 +90,10 @@ extension PatientV1 {
     /// The name in the contract, such as `FINDING_SEVERITY_ERROR`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "FINDING_SEVERITY_UNSPECIFIED"
-        case 1: "FINDING_SEVERITY_WARNING"
-        case 2: "FINDING_SEVERITY_ERROR"
-        default: nil
+      case 0: "FINDING_SEVERITY_UNSPECIFIED"
+      case 1: "FINDING_SEVERITY_WARNING"
+      case 2: "FINDING_SEVERITY_ERROR"
+      default: nil
       }
     }
   }

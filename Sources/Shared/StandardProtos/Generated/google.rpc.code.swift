@@ -69,24 +69,24 @@ extension GoogleRPC {
     /// The name in the contract, such as `UNAUTHENTICATED`; `nil` when it has none.
     package var protoName: String? {
       switch rawValue {
-        case 0: "OK"
-        case 1: "CANCELLED"
-        case 2: "UNKNOWN"
-        case 3: "INVALID_ARGUMENT"
-        case 4: "DEADLINE_EXCEEDED"
-        case 5: "NOT_FOUND"
-        case 6: "ALREADY_EXISTS"
-        case 7: "PERMISSION_DENIED"
-        case 8: "RESOURCE_EXHAUSTED"
-        case 9: "FAILED_PRECONDITION"
-        case 10: "ABORTED"
-        case 11: "OUT_OF_RANGE"
-        case 12: "UNIMPLEMENTED"
-        case 13: "INTERNAL"
-        case 14: "UNAVAILABLE"
-        case 15: "DATA_LOSS"
-        case 16: "UNAUTHENTICATED"
-        default: nil
+      case 0: "OK"
+      case 1: "CANCELLED"
+      case 2: "UNKNOWN"
+      case 3: "INVALID_ARGUMENT"
+      case 4: "DEADLINE_EXCEEDED"
+      case 5: "NOT_FOUND"
+      case 6: "ALREADY_EXISTS"
+      case 7: "PERMISSION_DENIED"
+      case 8: "RESOURCE_EXHAUSTED"
+      case 9: "FAILED_PRECONDITION"
+      case 10: "ABORTED"
+      case 11: "OUT_OF_RANGE"
+      case 12: "UNIMPLEMENTED"
+      case 13: "INTERNAL"
+      case 14: "UNAVAILABLE"
+      case 15: "DATA_LOSS"
+      case 16: "UNAUTHENTICATED"
+      default: nil
       }
     }
   }

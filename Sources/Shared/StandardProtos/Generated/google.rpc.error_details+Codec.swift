@@ -138,7 +138,7 @@ extension GoogleRPC.QuotaFailure.Violation {
   package init(decoding raw: UnsafeRawPointer, _ decoder: inout MessageDecoder) {
     let c = unsafe raw.assumingMemoryBound(to: Google__Rpc__QuotaFailure__Violation.self)
     self.subject = unsafe decoder.string(c.pointee.subject, "subject")
-    self.description_ = unsafe decoder.string(c.pointee.description, "description")
+    self.description = unsafe decoder.string(c.pointee.description, "description")
     self.apiService = unsafe decoder.string(c.pointee.api_service, "api_service")
     self.quotaMetric = unsafe decoder.string(c.pointee.quota_metric, "quota_metric")
     self.quotaId = unsafe decoder.string(c.pointee.quota_id, "quota_id")
@@ -158,7 +158,7 @@ extension GoogleRPC.QuotaFailure.Violation {
     let c = unsafe raw.assumingMemoryBound(to: Google__Rpc__QuotaFailure__Violation.self)
     unsafe c.pointee.base.descriptor = google__rpc__quota_failure__violation__layout()
     unsafe c.pointee.subject = encoder.string(self.subject)
-    unsafe c.pointee.description = encoder.string(self.description_)
+    unsafe c.pointee.description = encoder.string(self.description)
     unsafe c.pointee.api_service = encoder.string(self.apiService)
     unsafe c.pointee.quota_metric = encoder.string(self.quotaMetric)
     unsafe c.pointee.quota_id = encoder.string(self.quotaId)
@@ -223,7 +223,7 @@ extension GoogleRPC.PreconditionFailure.Violation {
     let c = unsafe raw.assumingMemoryBound(to: Google__Rpc__PreconditionFailure__Violation.self)
     self.type = unsafe decoder.string(c.pointee.type, "type")
     self.subject = unsafe decoder.string(c.pointee.subject, "subject")
-    self.description_ = unsafe decoder.string(c.pointee.description, "description")
+    self.description = unsafe decoder.string(c.pointee.description, "description")
     self.unknownFields = unsafe decoder.unknownFields(of: c.pointee.base)
   }
 
@@ -232,7 +232,7 @@ extension GoogleRPC.PreconditionFailure.Violation {
     unsafe c.pointee.base.descriptor = google__rpc__precondition_failure__violation__layout()
     unsafe c.pointee.type = encoder.string(self.type)
     unsafe c.pointee.subject = encoder.string(self.subject)
-    unsafe c.pointee.description = encoder.string(self.description_)
+    unsafe c.pointee.description = encoder.string(self.description)
     if !unknownFields.isEmpty {
       unsafe encoder.unknownFields(unknownFields, of: &c.pointee.base)
     }
@@ -275,7 +275,7 @@ extension GoogleRPC.BadRequest.FieldViolation {
   package init(decoding raw: UnsafeRawPointer, _ decoder: inout MessageDecoder) {
     let c = unsafe raw.assumingMemoryBound(to: Google__Rpc__BadRequest__FieldViolation.self)
     self.field = unsafe decoder.string(c.pointee.field, "field")
-    self.description_ = unsafe decoder.string(c.pointee.description, "description")
+    self.description = unsafe decoder.string(c.pointee.description, "description")
     self.reason = unsafe decoder.string(c.pointee.reason, "reason")
     self.localizedMessage = unsafe decoder.optional(GoogleRPC.LocalizedMessage.self, c.pointee.localized_message, "localized_message")
     self.unknownFields = unsafe decoder.unknownFields(of: c.pointee.base)
@@ -285,7 +285,7 @@ extension GoogleRPC.BadRequest.FieldViolation {
     let c = unsafe raw.assumingMemoryBound(to: Google__Rpc__BadRequest__FieldViolation.self)
     unsafe c.pointee.base.descriptor = google__rpc__bad_request__field_violation__layout()
     unsafe c.pointee.field = encoder.string(self.field)
-    unsafe c.pointee.description = encoder.string(self.description_)
+    unsafe c.pointee.description = encoder.string(self.description)
     unsafe c.pointee.reason = encoder.string(self.reason)
     if let value = self.localizedMessage {
       unsafe c.pointee.localized_message = encoder.message(value).assumingMemoryBound(to: Google__Rpc__LocalizedMessage.self)
@@ -333,7 +333,7 @@ extension GoogleRPC.ResourceInfo {
     self.resourceType = unsafe decoder.string(c.pointee.resource_type, "resource_type")
     self.resourceName = unsafe decoder.string(c.pointee.resource_name, "resource_name")
     self.owner = unsafe decoder.string(c.pointee.owner, "owner")
-    self.description_ = unsafe decoder.string(c.pointee.description, "description")
+    self.description = unsafe decoder.string(c.pointee.description, "description")
     self.unknownFields = unsafe decoder.unknownFields(of: c.pointee.base)
   }
 
@@ -343,7 +343,7 @@ extension GoogleRPC.ResourceInfo {
     unsafe c.pointee.resource_type = encoder.string(self.resourceType)
     unsafe c.pointee.resource_name = encoder.string(self.resourceName)
     unsafe c.pointee.owner = encoder.string(self.owner)
-    unsafe c.pointee.description = encoder.string(self.description_)
+    unsafe c.pointee.description = encoder.string(self.description)
     if !unknownFields.isEmpty {
       unsafe encoder.unknownFields(unknownFields, of: &c.pointee.base)
     }
@@ -385,7 +385,7 @@ extension GoogleRPC.Help.Link {
 
   package init(decoding raw: UnsafeRawPointer, _ decoder: inout MessageDecoder) {
     let c = unsafe raw.assumingMemoryBound(to: Google__Rpc__Help__Link.self)
-    self.description_ = unsafe decoder.string(c.pointee.description, "description")
+    self.description = unsafe decoder.string(c.pointee.description, "description")
     self.url = unsafe decoder.string(c.pointee.url, "url")
     self.unknownFields = unsafe decoder.unknownFields(of: c.pointee.base)
   }
@@ -393,7 +393,7 @@ extension GoogleRPC.Help.Link {
   package func encode(into raw: UnsafeMutableRawPointer, _ encoder: inout MessageEncoder) {
     let c = unsafe raw.assumingMemoryBound(to: Google__Rpc__Help__Link.self)
     unsafe c.pointee.base.descriptor = google__rpc__help__link__layout()
-    unsafe c.pointee.description = encoder.string(self.description_)
+    unsafe c.pointee.description = encoder.string(self.description)
     unsafe c.pointee.url = encoder.string(self.url)
     if !unknownFields.isEmpty {
       unsafe encoder.unknownFields(unknownFields, of: &c.pointee.base)

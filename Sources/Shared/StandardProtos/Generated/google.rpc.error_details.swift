@@ -69,7 +69,7 @@ extension GoogleRPC {
       /// Whose quota.
       package var subject: String
       /// How it was exceeded.
-      package var description_: String
+      package var description: String
       /// The API that the quota belongs to.
       package var apiService: String
       /// The metric that it limits.
@@ -87,7 +87,7 @@ extension GoogleRPC {
 
       package init() {
         self.subject = ""
-        self.description_ = ""
+        self.description = ""
         self.apiService = ""
         self.quotaMetric = ""
         self.quotaId = ""
@@ -118,14 +118,14 @@ extension GoogleRPC {
       /// What it is about, relative to the type.
       package var subject: String
       /// How it fails.
-      package var description_: String
+      package var description: String
       /// Fields of the message that this contract does not know, as they came; they are sent again.
       package var unknownFields: [UInt8]
 
       package init() {
         self.type = ""
         self.subject = ""
-        self.description_ = ""
+        self.description = ""
         self.unknownFields = []
       }
     }
@@ -148,7 +148,7 @@ extension GoogleRPC {
       /// Path of the field from the request on, such as `patient.address.city` or `requests[3].appointment.time`.
       package var field: String
       /// What is wrong with it.
-      package var description_: String
+      package var description: String
       /// Why it was refused, constant: at most 63 characters of `[A-Z][A-Z0-9_]+[A-Z0-9]`.
       package var reason: String
       /// What is wrong with it, for the user.
@@ -158,7 +158,7 @@ extension GoogleRPC {
 
       package init() {
         self.field = ""
-        self.description_ = ""
+        self.description = ""
         self.reason = ""
         self.localizedMessage = nil
         self.unknownFields = []
@@ -191,7 +191,7 @@ extension GoogleRPC {
     /// Its owner, if that may be known.
     package var owner: String
     /// What is wrong with the access.
-    package var description_: String
+    package var description: String
     /// Fields of the message that this contract does not know, as they came; they are sent again.
     package var unknownFields: [UInt8]
 
@@ -199,7 +199,7 @@ extension GoogleRPC {
       self.resourceType = ""
       self.resourceName = ""
       self.owner = ""
-      self.description_ = ""
+      self.description = ""
       self.unknownFields = []
     }
   }
@@ -219,14 +219,14 @@ extension GoogleRPC {
     /// One link.
     package struct Link: ProtobufMessage {
       /// What it offers.
-      package var description_: String
+      package var description: String
       /// Its address.
       package var url: String
       /// Fields of the message that this contract does not know, as they came; they are sent again.
       package var unknownFields: [UInt8]
 
       package init() {
-        self.description_ = ""
+        self.description = ""
         self.url = ""
         self.unknownFields = []
       }

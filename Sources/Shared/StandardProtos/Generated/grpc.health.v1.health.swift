@@ -55,11 +55,11 @@ extension GRPCHealthV1 {
       /// The name in the contract, such as `SERVICE_UNKNOWN`; `nil` when it has none.
       package var protoName: String? {
         switch rawValue {
-          case 0: "UNKNOWN"
-          case 1: "SERVING"
-          case 2: "NOT_SERVING"
-          case 3: "SERVICE_UNKNOWN"
-          default: nil
+        case 0: "UNKNOWN"
+        case 1: "SERVING"
+        case 2: "NOT_SERVING"
+        case 3: "SERVICE_UNKNOWN"
+        default: nil
         }
       }
     }

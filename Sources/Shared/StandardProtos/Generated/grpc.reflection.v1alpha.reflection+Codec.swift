@@ -15,12 +15,12 @@ extension GRPCReflectionV1Alpha.ServerReflectionRequest {
     let c = unsafe raw.assumingMemoryBound(to: Grpc__Reflection__V1alpha__ServerReflectionRequest.self)
     self.host = unsafe decoder.string(c.pointee.host, "host")
     switch unsafe c.pointee.oneof0_case.rawValue {
-      case 3: self.messageRequest = .fileByFilename(unsafe decoder.string(c.pointee.file_by_filename, "file_by_filename"))
-      case 4: self.messageRequest = .fileContainingSymbol(unsafe decoder.string(c.pointee.file_containing_symbol, "file_containing_symbol"))
-      case 5: self.messageRequest = .fileContainingExtension(unsafe decoder.message(GRPCReflectionV1Alpha.ExtensionRequest.self, c.pointee.file_containing_extension, "file_containing_extension"))
-      case 6: self.messageRequest = .allExtensionNumbersOfType(unsafe decoder.string(c.pointee.all_extension_numbers_of_type, "all_extension_numbers_of_type"))
-      case 7: self.messageRequest = .listServices(unsafe decoder.string(c.pointee.list_services, "list_services"))
-      default: self.messageRequest = nil
+    case 3: self.messageRequest = .fileByFilename(unsafe decoder.string(c.pointee.file_by_filename, "file_by_filename"))
+    case 4: self.messageRequest = .fileContainingSymbol(unsafe decoder.string(c.pointee.file_containing_symbol, "file_containing_symbol"))
+    case 5: self.messageRequest = .fileContainingExtension(unsafe decoder.message(GRPCReflectionV1Alpha.ExtensionRequest.self, c.pointee.file_containing_extension, "file_containing_extension"))
+    case 6: self.messageRequest = .allExtensionNumbersOfType(unsafe decoder.string(c.pointee.all_extension_numbers_of_type, "all_extension_numbers_of_type"))
+    case 7: self.messageRequest = .listServices(unsafe decoder.string(c.pointee.list_services, "list_services"))
+    default: self.messageRequest = nil
     }
     self.unknownFields = unsafe decoder.unknownFields(of: c.pointee.base)
   }
@@ -30,22 +30,22 @@ extension GRPCReflectionV1Alpha.ServerReflectionRequest {
     unsafe c.pointee.base.descriptor = grpc__reflection__v1alpha__server_reflection_request__layout()
     unsafe c.pointee.host = encoder.string(self.host)
     switch self.messageRequest {
-      case .fileByFilename(let value)?:
-        unsafe c.pointee.oneof0_case = .init(rawValue: 3)
-        unsafe c.pointee.file_by_filename = encoder.string(value)
-      case .fileContainingSymbol(let value)?:
-        unsafe c.pointee.oneof0_case = .init(rawValue: 4)
-        unsafe c.pointee.file_containing_symbol = encoder.string(value)
-      case .fileContainingExtension(let value)?:
-        unsafe c.pointee.oneof0_case = .init(rawValue: 5)
-        unsafe c.pointee.file_containing_extension = encoder.message(value).assumingMemoryBound(to: Grpc__Reflection__V1alpha__ExtensionRequest.self)
-      case .allExtensionNumbersOfType(let value)?:
-        unsafe c.pointee.oneof0_case = .init(rawValue: 6)
-        unsafe c.pointee.all_extension_numbers_of_type = encoder.string(value)
-      case .listServices(let value)?:
-        unsafe c.pointee.oneof0_case = .init(rawValue: 7)
-        unsafe c.pointee.list_services = encoder.string(value)
-      case nil: break
+    case .fileByFilename(let value)?:
+      unsafe c.pointee.oneof0_case = .init(rawValue: 3)
+      unsafe c.pointee.file_by_filename = encoder.string(value)
+    case .fileContainingSymbol(let value)?:
+      unsafe c.pointee.oneof0_case = .init(rawValue: 4)
+      unsafe c.pointee.file_containing_symbol = encoder.string(value)
+    case .fileContainingExtension(let value)?:
+      unsafe c.pointee.oneof0_case = .init(rawValue: 5)
+      unsafe c.pointee.file_containing_extension = encoder.message(value).assumingMemoryBound(to: Grpc__Reflection__V1alpha__ExtensionRequest.self)
+    case .allExtensionNumbersOfType(let value)?:
+      unsafe c.pointee.oneof0_case = .init(rawValue: 6)
+      unsafe c.pointee.all_extension_numbers_of_type = encoder.string(value)
+    case .listServices(let value)?:
+      unsafe c.pointee.oneof0_case = .init(rawValue: 7)
+      unsafe c.pointee.list_services = encoder.string(value)
+    case nil: break
     }
     if !unknownFields.isEmpty {
       unsafe encoder.unknownFields(unknownFields, of: &c.pointee.base)
@@ -90,11 +90,11 @@ extension GRPCReflectionV1Alpha.ServerReflectionResponse {
     self.validHost = unsafe decoder.string(c.pointee.valid_host, "valid_host")
     self.originalRequest = unsafe decoder.optional(GRPCReflectionV1Alpha.ServerReflectionRequest.self, c.pointee.original_request, "original_request")
     switch unsafe c.pointee.oneof0_case.rawValue {
-      case 4: self.messageResponse = .fileDescriptorResponse(unsafe decoder.message(GRPCReflectionV1Alpha.FileDescriptorResponse.self, c.pointee.file_descriptor_response, "file_descriptor_response"))
-      case 5: self.messageResponse = .allExtensionNumbersResponse(unsafe decoder.message(GRPCReflectionV1Alpha.ExtensionNumberResponse.self, c.pointee.all_extension_numbers_response, "all_extension_numbers_response"))
-      case 6: self.messageResponse = .listServicesResponse(unsafe decoder.message(GRPCReflectionV1Alpha.ListServiceResponse.self, c.pointee.list_services_response, "list_services_response"))
-      case 7: self.messageResponse = .errorResponse(unsafe decoder.message(GRPCReflectionV1Alpha.ErrorResponse.self, c.pointee.error_response, "error_response"))
-      default: self.messageResponse = nil
+    case 4: self.messageResponse = .fileDescriptorResponse(unsafe decoder.message(GRPCReflectionV1Alpha.FileDescriptorResponse.self, c.pointee.file_descriptor_response, "file_descriptor_response"))
+    case 5: self.messageResponse = .allExtensionNumbersResponse(unsafe decoder.message(GRPCReflectionV1Alpha.ExtensionNumberResponse.self, c.pointee.all_extension_numbers_response, "all_extension_numbers_response"))
+    case 6: self.messageResponse = .listServicesResponse(unsafe decoder.message(GRPCReflectionV1Alpha.ListServiceResponse.self, c.pointee.list_services_response, "list_services_response"))
+    case 7: self.messageResponse = .errorResponse(unsafe decoder.message(GRPCReflectionV1Alpha.ErrorResponse.self, c.pointee.error_response, "error_response"))
+    default: self.messageResponse = nil
     }
     self.unknownFields = unsafe decoder.unknownFields(of: c.pointee.base)
   }
@@ -107,19 +107,19 @@ extension GRPCReflectionV1Alpha.ServerReflectionResponse {
       unsafe c.pointee.original_request = encoder.message(value).assumingMemoryBound(to: Grpc__Reflection__V1alpha__ServerReflectionRequest.self)
     }
     switch self.messageResponse {
-      case .fileDescriptorResponse(let value)?:
-        unsafe c.pointee.oneof0_case = .init(rawValue: 4)
-        unsafe c.pointee.file_descriptor_response = encoder.message(value).assumingMemoryBound(to: Grpc__Reflection__V1alpha__FileDescriptorResponse.self)
-      case .allExtensionNumbersResponse(let value)?:
-        unsafe c.pointee.oneof0_case = .init(rawValue: 5)
-        unsafe c.pointee.all_extension_numbers_response = encoder.message(value).assumingMemoryBound(to: Grpc__Reflection__V1alpha__ExtensionNumberResponse.self)
-      case .listServicesResponse(let value)?:
-        unsafe c.pointee.oneof0_case = .init(rawValue: 6)
-        unsafe c.pointee.list_services_response = encoder.message(value).assumingMemoryBound(to: Grpc__Reflection__V1alpha__ListServiceResponse.self)
-      case .errorResponse(let value)?:
-        unsafe c.pointee.oneof0_case = .init(rawValue: 7)
-        unsafe c.pointee.error_response = encoder.message(value).assumingMemoryBound(to: Grpc__Reflection__V1alpha__ErrorResponse.self)
-      case nil: break
+    case .fileDescriptorResponse(let value)?:
+      unsafe c.pointee.oneof0_case = .init(rawValue: 4)
+      unsafe c.pointee.file_descriptor_response = encoder.message(value).assumingMemoryBound(to: Grpc__Reflection__V1alpha__FileDescriptorResponse.self)
+    case .allExtensionNumbersResponse(let value)?:
+      unsafe c.pointee.oneof0_case = .init(rawValue: 5)
+      unsafe c.pointee.all_extension_numbers_response = encoder.message(value).assumingMemoryBound(to: Grpc__Reflection__V1alpha__ExtensionNumberResponse.self)
+    case .listServicesResponse(let value)?:
+      unsafe c.pointee.oneof0_case = .init(rawValue: 6)
+      unsafe c.pointee.list_services_response = encoder.message(value).assumingMemoryBound(to: Grpc__Reflection__V1alpha__ListServiceResponse.self)
+    case .errorResponse(let value)?:
+      unsafe c.pointee.oneof0_case = .init(rawValue: 7)
+      unsafe c.pointee.error_response = encoder.message(value).assumingMemoryBound(to: Grpc__Reflection__V1alpha__ErrorResponse.self)
+    case nil: break
     }
     if !unknownFields.isEmpty {
       unsafe encoder.unknownFields(unknownFields, of: &c.pointee.base)
