@@ -7,25 +7,21 @@ internal import Storage
 
 /// Starts `patient-service`: reads nothing, decides nothing, puts the parts together.
 @main
-enum PatientServiceMain {
-  static func main() async { await ServiceCommand<PatientServiceDefinition>.main() }
-}
-
-/// What makes a process the patient service.
-struct PatientServiceDefinition: ServiceDefinition {
+struct PatientServiceMain: ServiceDefinition {
   static let name = "patient-service"
-  static let abstract = "Patients of clinicians and their portal accounts."
-  static var tables: [TableSchema] { [PatientTable.schema] }
-  static var policy: AccessPolicy { .patientService }
+  static let abstract = "Keeps the clinic's patients and their portal accounts."
+  static let tables = [PatientTable.schema]
+  static let policy = AccessPolicy.patientService
   static var fileDescriptorSet: [UInt8] { ContractDescriptors.fileDescriptorSet }
 
   static func makeServices(_ dependencies: ServiceDependencies) async throws -> [any RPCService] {
-    let key = try await PageTokenKey.load(
-      from: dependencies.store, table: PatientTable.schema, errors: .patient)
+    let key = try await PageTokenKey.load(from: dependencies.store, table: PatientTable.schema, errors: .patient)
     return [
       PatientServiceHandlers(
         tables: dependencies.store, clock: dependencies.clock, defaultZone: dependencies.defaultTimeZone,
         pageTokens: PageTokens(key: key))
     ]
   }
+
+  static func main() async { await ServiceCommand<Self>.main() }
 }
