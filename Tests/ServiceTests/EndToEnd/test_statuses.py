@@ -3,7 +3,7 @@
 import grpc
 import pytest
 
-from harness import new_id, refusal
+from harness import appointment_fields, new_id, refusal
 
 SERVICES = {
     "patient": "clinicavoice.patient.v1.PatientService",
@@ -45,3 +45,12 @@ def test_a_call_without_a_correlation_id_is_given_one(cluster):
         _, second = call.with_call(b"", timeout=10, metadata=[("x-correlation-id", "not one of ours")])
     ids = {dict(c.trailing_metadata())["x-correlation-id"] for c in (first, second)}
     assert len(ids) == 2 and all(len(i) == 36 for i in ids)
+
+
+def test_both_services_log_one_call_under_one_correlation_id(cluster, clinician):
+    correlation_id = new_id()
+    refusal(clinician.appointments, "CreateAppointment", appointment=appointment_fields(new_id()),
+            metadata=[("x-correlation-id", correlation_id)])
+    for process, method in ((cluster.patient, "ValidatePatientReferences"), (cluster.appointment, "CreateAppointment")):
+        lines = [line for line in process.log.read_text().splitlines() if correlation_id in line]
+        assert len(lines) == 1 and method in lines[0]
