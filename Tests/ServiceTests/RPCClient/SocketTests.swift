@@ -186,7 +186,7 @@ import Testing
   @Test("a listener that speaks HTTP/1.1 is UNAVAILABLE, not a hang")
   func http1() async throws {
     let listener = try await ServerBootstrap(group: Self.group).childChannelInitializer { channel in
-      channel.writeAndFlush(ByteBuffer(string: "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"))
+      channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(HTTP1Greeting()) }
     }.bind(host: "127.0.0.1", port: 0).get()
     let port = try #require(listener.localAddress?.port)
     let error = await failure("ipv4:127.0.0.1:\(port)")
@@ -214,5 +214,16 @@ import Testing
         }
       }
     }
+  }
+}
+
+/// Says on every connection what no HTTP/2 server says.
+private final class HTTP1Greeting: ChannelInboundHandler {
+  typealias InboundIn = ByteBuffer
+  typealias OutboundOut = ByteBuffer
+
+  func channelActive(context: ChannelHandlerContext) {
+    let text = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n"
+    context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: text)), promise: nil)
   }
 }
