@@ -71,7 +71,8 @@ package final class ServerConnection: ChannelInboundHandler {
     policy = ConnectionPolicy(shared.configuration.connection, now: now, ageJitter: ageJitter)
     callLimits = ServerCall.Limits(
       maxSendMessageLength: shared.configuration.maxSendMessageLength,
-      maxResponseHeaderListSize: shared.configuration.maxResponseHeaderListSize)
+      maxResponseHeaderListSize: shared.configuration.maxResponseHeaderListSize,
+      errorDomain: shared.configuration.errorDomain)
   }
 
   // MARK: Channel
@@ -225,8 +226,7 @@ package final class ServerConnection: ChannelInboundHandler {
   }
 
   private func reject(_ stream: HTTP2Stream, _ error: RPCError) {
-    ResponseStatus(error, context: nil, limit: callLimits.maxResponseHeaderListSize)
-      .sendTrailersOnly(on: stream, of: session)
+    ResponseStatus(error, context: nil, limits: callLimits).sendTrailersOnly(on: stream, of: session)
   }
 
   private func requestArrived(on stream: HTTP2Stream, end: Bool) {
