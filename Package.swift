@@ -44,6 +44,7 @@ extension Target.Dependency {
   static let logging: Self = .product(name: "Logging", package: "swift-log")
   static let metrics: Self = .product(name: "Metrics", package: "swift-metrics")
   static let serviceLifecycle: Self = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+  static let deque: Self = .product(name: "DequeModule", package: "swift-collections")
   static let unixSignals: Self = .product(name: "UnixSignals", package: "swift-service-lifecycle")
   static let collections: Self = .product(name: "Collections", package: "swift-collections")
 }
@@ -96,7 +97,7 @@ let package = Package(
     shared("Storage", [.nioCore, .collections]),
     shared("MemoryEngine", ["Storage", .collections]),
     shared(
-      "EmbeddedEngine", ["Storage", .grdb, .grdbSQLite, .crypto, .logging, .collections],
+      "EmbeddedEngine", ["Storage", .grdb, .grdbSQLite, .crypto, .logging, .deque],
       settings: unsafeSwiftSettings),
 
     // What both services are made of
@@ -151,8 +152,17 @@ let package = Package(
     tests(
       "RPCServer",
       ["RPCServer", "RPC", "HTTP2", "Sockets", "TestSupport", .nioCore, .nioPosix, .nioEmbedded, .logging]),
-    tests("RPCClient", ["RPCClient", "RPC", .nioCore]),
-    tests("StandardServices", ["StandardServices"]),
+    // Shared by the suites of the RPC client.
+    .target(
+      name: "EchoTestSupport", dependencies: ["RPC", .nioCore], path: "Tests/ServiceTests/Support/Echo",
+      swiftSettings: swiftSettings),
+    tests(
+      "RPCClient",
+      [
+        "RPCClient", "RPCServer", "Sockets", "EchoTestSupport", "RPC", .nioCore, .nioPosix, .x509, .crypto, .logging,
+      ]),
+    tests("InProcess", ["InProcess", "EchoTestSupport", "RPC", "RPCClient", "RPCServer", .nioCore]),
+    tests("StandardServices", ["StandardServices", "StandardProtos", "InProcess", "RPC"]),
     tests(
       "ProtobufBridge",
       ["ProtobufBridge", "Contract", "StandardProtos", "RPC", "generate-contract", .nioCore]),

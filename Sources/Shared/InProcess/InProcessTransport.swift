@@ -5,7 +5,7 @@ internal import Synchronization
 
 /// Connects clients to a server in the same process, in memory: the sessions, framing and flow control of the wire,
 /// without sockets.
-package final class InProcessTransport: ClientConnector {
+package final class InProcessTransport: ByteConnector {
   private let shared: ServerConnectionContext
   private let peer: InProcessServer.PeerSource
   private let state = Mutex(State())
@@ -32,7 +32,7 @@ package final class InProcessTransport: ClientConnector {
         throw ConnectFailure(phase: .connecting, address: "in-process", cause: "the server does not accept connections")
       }
       let (client, server) = MemoryChannel.pair(on: loop)
-      try server.pipeline.syncOperations.addHandler(ServerConnection(self.shared, peer: self.peer()))
+      try server.pipeline.syncOperations.addHandler(ServerConnection(self.shared, peer: self.peer(), now: loop.now))
       try configure(client)
       self.state.withLock { $0.connections.append(server) }
       server.closeFuture.whenComplete { _ in

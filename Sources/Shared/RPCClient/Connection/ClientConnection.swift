@@ -128,7 +128,10 @@ extension ClientConnection {
     schedulePump()
   }
 
-  /// The call wants no more events of the stream.
+  /// The call wants no more events of the stream, which is ending by itself.
+  func forget(_ stream: HTTP2Stream) { stream.context = nil }
+
+  /// The call wants no more events of the stream, and neither side shall send on it.
   func reset(_ stream: HTTP2Stream, _ code: ClientCallState.Reset) {
     stream.context = nil
     session.reset(stream, HTTP2ErrorCode(rawValue: code.rawValue))
@@ -266,6 +269,10 @@ extension ClientConnection {
     isPumping = false
     if wroteAny { context.flush() }
     if isDraining, !hasEnded, session.liveStreams.isEmpty { end(failure ?? "it was drained") }
+    if session.isFinished, !hasEnded {
+      // The library ended the session by a GOAWAY of ours, which was sent just now.
+      end("HTTP/2: " + (session.diagnostic.isEmpty ? "the server broke the protocol" : session.diagnostic))
+    }
   }
 
   private func handle(_ event: HTTP2Event) {
