@@ -17,6 +17,7 @@ package struct RPCServerConfiguration: Sendable {
   /// Limits of each connection.
   package var http2 = HTTP2Session.Configuration()
   package var connection = ConnectionPolicy.Configuration()
+  package var budget = PeerBudget.Configuration()
   /// How long calls in flight may go on after ``RPCServer/beginGracefulShutdown()``.
   package var shutdownGrace: TimeAmount = .seconds(30)
 

@@ -91,7 +91,8 @@ struct SocketsTests {
   @Test("an address that is taken is named in the error")
   func takenPort() async throws {
     let first = try await ServerListener.bind(
-      .tcp(host: "127.0.0.1", port: 0), tls: nil, group: Self.group, logger: Self.logger) { _, _ in }
+      .tcp(host: "127.0.0.1", port: 0), tls: nil, group: Self.group, logger: Self.logger
+    ) { _, _ in }
     defer { first.channel.close(promise: nil) }
     let error = await #expect(throws: ListenError.self) {
       try await ServerListener.bind(first.address, tls: nil, group: Self.group, logger: Self.logger) { _, _ in }
