@@ -149,6 +149,7 @@ let package = Package(
     .target(name: "TestSupport", path: "Tests/ServiceTests/Support/Wire", swiftSettings: swiftSettings),
     tests("RPC", ["RPC", "TestSupport", .nioCore]),
     tests("HTTP2", ["HTTP2", "RPC", "TestSupport", .nioCore]),
+    tests("Sockets", ["Sockets", "RPC", .nioCore, .nioPosix, .nioSSL, .x509, .crypto, .logging]),
     tests(
       "RPCServer",
       ["RPCServer", "RPC", "HTTP2", "Sockets", "TestSupport", .nioCore, .nioPosix, .nioEmbedded, .logging]),
