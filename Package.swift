@@ -73,6 +73,10 @@ let package = Package(
     .target(
       name: "CProtobuf", exclude: [],
       linkerSettings: [.linkedLibrary("protobuf-c")]),
+    // apt: libssl-dev, libsqlite3-dev
+    .target(
+      name: "CEncryptedVFS", path: "Sources/Shared/CEncryptedVFS",
+      linkerSettings: [.linkedLibrary("crypto"), .linkedLibrary("sqlite3")]),
 
     // RPC runtime
     shared("RPC", [.nioCore, .logging]),
@@ -90,6 +94,7 @@ let package = Package(
 
     // Table store
     shared("Storage", [.nioCore, .collections]),
+    shared("EncryptedStorage", ["CEncryptedVFS"], settings: unsafeSwiftSettings),
     shared("MemoryEngine", ["Storage", .collections]),
     shared(
       "EmbeddedEngine", ["Storage", .grdb, .grdbSQLite, .crypto, .logging, .collections],
@@ -138,6 +143,7 @@ let package = Package(
 
     // Tests
     tests("Storage", ["Storage", "MemoryEngine", "EmbeddedEngine"]),
+    tests("EncryptedStorage", ["EncryptedStorage", .grdb]),
     tests("EmbeddedEngine", ["Storage", "EmbeddedEngine", "store-crash-writer", .grdb, .grdbSQLite]),
   ]
 )
