@@ -33,6 +33,7 @@ extension Target.Dependency {
   static let nioPosix: Self = .product(name: "NIOPosix", package: "swift-nio")
   static let nioEmbedded: Self = .product(name: "NIOEmbedded", package: "swift-nio")
   static let nioSSL: Self = .product(name: "NIOSSL", package: "swift-nio-ssl")
+  static let nioTLS: Self = .product(name: "NIOTLS", package: "swift-nio")
   static let grdb: Self = .product(name: "GRDB", package: "GRDB.swift")
   static let grdbSQLite: Self = .product(name: "GRDBSQLite", package: "GRDB.swift")
   static let crypto: Self = .product(name: "Crypto", package: "swift-crypto")
@@ -43,6 +44,8 @@ extension Target.Dependency {
   static let logging: Self = .product(name: "Logging", package: "swift-log")
   static let metrics: Self = .product(name: "Metrics", package: "swift-metrics")
   static let serviceLifecycle: Self = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+  static let deque: Self = .product(name: "DequeModule", package: "swift-collections")
+  static let unixSignals: Self = .product(name: "UnixSignals", package: "swift-service-lifecycle")
   static let collections: Self = .product(name: "Collections", package: "swift-collections")
 }
 
@@ -81,10 +84,12 @@ let package = Package(
     // RPC runtime
     shared("RPC", [.nioCore, .logging]),
     shared("HTTP2", ["CNGHTTP2", "RPC", .nioCore], settings: unsafeSwiftSettings),
-    shared("Sockets", [.nioCore, .nioPosix, .nioSSL, .x509, .logging]),
+    shared("Sockets", ["RPC", .nioCore, .nioPosix, .nioSSL, .nioTLS, .x509, .logging]),
     shared("RPCServer", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
     shared("RPCClient", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
     shared("InProcess", ["RPC", "HTTP2", "RPCServer", "RPCClient", .nioCore, .nioPosix, .logging]),
+
+    shared("StandardServices", ["RPC", "StandardProtos"]),
 
     // Codec and contract
     shared("ProtobufBridge", ["CProtobuf", "RPC", .nioCore], settings: unsafeSwiftSettings),
@@ -97,7 +102,7 @@ let package = Package(
     shared("EncryptedStorage", ["CEncryptedVFS"], settings: unsafeSwiftSettings),
     shared("MemoryEngine", ["Storage", .collections]),
     shared(
-      "EmbeddedEngine", ["Storage", .grdb, .grdbSQLite, .crypto, .logging, .collections],
+      "EmbeddedEngine", ["Storage", .grdb, .grdbSQLite, .crypto, .logging, .deque],
       settings: unsafeSwiftSettings),
 
     // What both services are made of
@@ -111,9 +116,9 @@ let package = Package(
     shared(
       "Lifecycle",
       [
-        "RPC", "RPCServer", "RPCClient", "Sockets", "Identity", "Auth", "Observability", "Storage", "EmbeddedEngine",
-        "CivilTime", "ServiceCore", "StandardProtos", .argumentParser, .configuration, .serviceLifecycle, .logging,
-        .nioCore, .nioPosix, .crypto,
+        "RPC", "RPCServer", "RPCClient", "StandardServices", "Sockets", "Identity", "Auth", "Observability", "Storage",
+        "EmbeddedEngine", "CivilTime", "ServiceCore", "StandardProtos", .argumentParser, .configuration,
+        .serviceLifecycle, .unixSignals, .logging, .nioCore, .nioPosix, .crypto,
       ]),
 
     // The services
@@ -136,14 +141,53 @@ let package = Package(
     .executableTarget(
       name: "generate-contract", dependencies: [.argumentParser], path: "Sources/Tools/ContractGenerator",
       swiftSettings: swiftSettings),
+    // Answers a fixed message; what `deploy/bench` measures the runtime with.
+    .executableTarget(
+      name: "bench-server", dependencies: ["RPC", "RPCServer", "Sockets", .nioCore, .nioPosix, .logging],
+      path: "Sources/Tools/BenchServer", swiftSettings: swiftSettings),
     // Writes to a store until it is killed; for the tests of that.
     .executableTarget(
       name: "store-crash-writer", dependencies: ["Storage", "EmbeddedEngine"], path: "Sources/Tools/StoreCrashWriter",
       swiftSettings: swiftSettings),
 
     // Tests
+    tests("RPC", ["RPC", .nioCore]),
+    tests("HTTP2", ["HTTP2", "RPC", .nioCore]),
+    tests("RPCClient", ["RPCClient", "RPC", .nioCore]),
+    tests("StandardServices", ["StandardServices"]),
+    tests(
+      "ProtobufBridge",
+      ["ProtobufBridge", "Contract", "StandardProtos", "RPC", "generate-contract", .nioCore]),
+    tests(
+      "Contract", ["Contract", "StandardProtos", "ProtobufBridge", "RPC", "generate-contract", .nioCore],
+      exclude: ["check_schema.py"]),
     tests("Storage", ["Storage", "MemoryEngine", "EmbeddedEngine"]),
     tests("EncryptedStorage", ["EncryptedStorage", .grdb]),
     tests("EmbeddedEngine", ["Storage", "EmbeddedEngine", "store-crash-writer", .grdb, .grdbSQLite]),
+    tests("Auth", ["Auth", "Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging]),
+    tests("Observability", ["Observability", "Identity", "RPC", .nioCore, .logging]),
+    tests(
+      "Lifecycle",
+      ["Lifecycle", "CivilTime", "Identity", "Storage", "RPC", .configuration, .argumentParser, .logging]),
+    tests("CivilTime", ["CivilTime"]),
+    // Shared by the suites of the services.
+    .target(
+      name: "ServiceTestSupport", dependencies: ["ServiceCore", "CivilTime", "Identity", "RPC", .nioCore],
+      path: "Tests/ServiceTests/Support/Services", swiftSettings: swiftSettings),
+    tests(
+      "ServiceCore",
+      ["ServiceCore", "ServiceTestSupport", "CivilTime", "Identity", "MemoryEngine", "RPC", "StandardProtos", "Storage"]),
+    tests(
+      "PatientService",
+      [
+        "PatientService", "ServiceTestSupport", "Contract", "CivilTime", "Identity", "MemoryEngine", "RPC",
+        "ServiceCore", "StandardProtos", "Storage",
+      ]),
+    tests(
+      "AppointmentService",
+      [
+        "AppointmentService", "Contract", "StandardProtos", "RPC", "Identity", "Storage", "MemoryEngine", "CivilTime",
+        "ServiceCore", .nioCore,
+      ], exclude: ["recurrence_oracle.py"]),
   ]
 )

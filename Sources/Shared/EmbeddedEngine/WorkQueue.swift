@@ -1,4 +1,4 @@
-internal import Collections
+internal import DequeModule
 internal import Dispatch
 internal import Synchronization
 

@@ -17,7 +17,8 @@ package struct Principal: Sendable, Hashable {
   package var onBehalfOf: Caller?
   /// The IANA zone of the token's `zoneinfo` claim.
   package var timeZone: String?
-  /// The bearer token itself, to be forwarded to the peer service; `nil` for a service without one. Never logged.
+  /// The verified token of the person behind the call, to be forwarded to the peer service: the bearer token, or what
+  /// a service passed on; `nil` for a service that acts for itself. Never logged.
   package var forwardableToken: String?
 
   package init(

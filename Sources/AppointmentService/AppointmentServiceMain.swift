@@ -1,0 +1,4 @@
+@main
+struct AppointmentServiceMain {
+  static func main() async {}
+}

@@ -1,0 +1,17 @@
+internal import RPC
+internal import ServiceCore
+
+/// Why a request about appointments cannot be done, beyond what its fields say.
+enum AppointmentError: Error, Sendable {
+  /// Unknown, or outside the caller's partition: indistinguishable (DOMAIN 1).
+  case appointmentNotFound(id: String)
+  /// Unknown to the patient service, or another clinician's.
+  case patientNotFound(id: String)
+  case patientInactive
+  case invalidTransition(from: AppointmentStatus, to: AppointmentStatus)
+  /// Reinstating what is past.
+  case appointmentInPast
+  case slotConflict(SlotConflictReport)
+  case transcriptionAlreadyLinked
+  case directory(PatientDirectoryError)
+}

@@ -1,0 +1,215 @@
+internal import CNGHTTP2
+package import NIOCore
+package import RPC
+
+/// The HTTP/2 protocol of one connection, over libnghttp2: bytes in give events, actions give bytes out.
+///
+/// Owns no socket, clock or thread, and is confined to whoever owns it (not `Sendable`). The cycle of a driver:
+///
+/// 1. ``receive(_:)`` with what the socket gave,
+/// 2. ``nextEvent()`` until `nil`, acting on each (any action below is allowed here, none inside `receive`),
+/// 3. ``produce(into:limit:)`` and write the result: once per read or tick, not per frame.
+///
+/// Flow control: the connection's window is credited as bytes arrive, so abandoned bytes never clog it; a stream's
+/// window only as its bytes are taken (``consume(_:on:)``), which is the backpressure on the peer.
+// Why @safe: every C pointer stays in this module; nghttp2 calls back only inside receive and produce, on the caller's
+// stack, and is given no pointer that outlives this object.
+@safe package final class HTTP2Session {
+  package enum Role: Sendable { case client, server }
+
+  package struct Configuration: Sendable {
+    /// What the peer may have open at once. Advertised; streams above it are refused one by one (REFUSED_STREAM).
+    package var maxConcurrentStreams: UInt32 = 100
+    /// Limit on one received header block as Σ(name + value + 32); beyond it ``HeaderFields/isOverLimit`` is set (W16).
+    package var maxHeaderListSize = 8 * 1024
+    /// Bytes a stream may have in flight towards us before it waits for ``HTTP2Session/consume(_:on:)``.
+    package var streamWindow: Int32 = 256 * 1024
+    /// The same for the connection.
+    package var connectionWindow: Int32 = 1024 * 1024
+    /// Outbound bytes of a stream at which ``HTTP2Session/isOutboundFull(_:)`` says so.
+    package var outboundHighWatermark = 64 * 1024
+    /// Outbound bytes of a stream at which ``HTTP2Event/writable(_:)`` follows.
+    package var outboundLowWatermark = 16 * 1024
+    /// Resets that a peer may send: a burst, then so many per second. The library's own 1000/33 cuts off busy gRPC
+    /// clients, which reset a stream for every deadline and cancellation (WIRE 1.1).
+    package var resetBurst: UInt64 = 10_000
+    package var resetsPerSecond: UInt64 = 1_000
+    /// CONTINUATION frames of one header block; more end the connection (CVE-2024-28182).
+    package var maxContinuations = 8
+
+    package init() {}
+  }
+
+  package let role: Role
+  package let configuration: Configuration
+  /// What the library last complained about; for logs and for the text of an error.
+  package internal(set) var diagnostic = ""
+  /// How often the peer did what costs us work without being a call. Never reset by the session.
+  package internal(set) var counters = PeerCounters()
+  /// Set whenever HEADERS or DATA went out; the driver clears it (ping strikes start anew then, W48).
+  package var hasSentHeadersOrData = false
+  /// Streams that are neither closed nor refused.
+  package private(set) var liveStreams: [HTTP2Stream] = []
+  /// The highest stream of the peer that was accepted.
+  package internal(set) var lastPeerStreamID: Int32 = 0
+
+  let session: OpaquePointer
+  private var queue: [HTTP2Event] = []
+  private var queueHead = 0
+  private var retired: HTTP2Stream?
+  private var pool: [HTTP2Stream] = []
+  private var spareBlocks: [HeaderFields] = []
+  private var mustPatchSettings: Bool
+
+  /// The block being received and the stream it belongs to; header blocks never interleave on a connection.
+  var block = HeaderFields()
+  var blockStream: HTTP2Stream?
+
+  package init(role: Role, configuration: Configuration = Configuration()) {
+    self.role = role
+    self.configuration = configuration
+    self.mustPatchSettings = role == .server
+    unsafe self.session = Self.makeSession(role, configuration)
+    unsafe nghttp2_session_set_user_data(session, Unmanaged.passUnretained(self).toOpaque())
+    submitPreface()
+  }
+
+  deinit {
+    unsafe nghttp2_session_del(session)
+  }
+
+  // MARK: Bytes in, events
+
+  /// Feeds bytes of the peer.
+  ///
+  /// - Throws: ``HTTP2SessionError`` when the session is beyond repair; send what ``produce(into:limit:)`` still gives
+  ///   (a GOAWAY perhaps), then close the connection at once.
+  package func receive(_ bytes: UnsafeRawBufferPointer) throws(HTTP2SessionError) {
+    let count = unsafe nghttp2_session_mem_recv(
+      session, bytes.assumingMemoryBound(to: UInt8.self).baseAddress, bytes.count)
+    if count < 0 { throw failure(Int32(truncatingIfNeeded: count)) }
+  }
+
+  /// The next thing that happened, or `nil` when all was told.
+  package func nextEvent() -> HTTP2Event? {
+    if let stream = retired {
+      retired = nil
+      recycle(stream)
+    }
+    guard queueHead < queue.count else {
+      if queueHead > 0 {
+        queue.removeAll(keepingCapacity: queue.count <= 256)
+        queueHead = 0
+      }
+      return nil
+    }
+    let event = queue[queueHead]
+    queueHead += 1
+    if case .closed(let stream, _) = event { retired = stream }
+    return event
+  }
+
+  /// Gives back a block that came with an event, so that its storage serves another.
+  package func recycle(_ fields: consuming HeaderFields) {
+    guard spareBlocks.count < 4, fields.bytes.capacity <= 16 * 1024 else { return }
+    fields.removeAll()
+    spareBlocks.append(fields)
+  }
+
+  // MARK: Bytes out
+
+  /// Appends what is to be sent, until about `limit` bytes are in the buffer.
+  ///
+  /// - Returns: whether there may be more.
+  /// - Throws: ``HTTP2SessionError`` when the session is beyond repair.
+  package func produce(into buffer: inout ByteBuffer, limit: Int = .max) throws(HTTP2SessionError) -> Bool {
+    while buffer.readableBytes < limit {
+      var data: UnsafePointer<UInt8>?
+      let count = unsafe nghttp2_session_mem_send(session, &data)
+      if count < 0 { throw failure(Int32(truncatingIfNeeded: count)) }
+      guard count > 0, let start = unsafe data else { return false }
+      let position = buffer.writerIndex
+      unsafe buffer.writeBytes(UnsafeRawBufferPointer(start: start, count: count))
+      if mustPatchSettings { patchSettings(in: &buffer, at: position) }
+    }
+    return true
+  }
+
+  package var wantsRead: Bool { unsafe nghttp2_session_want_read(session) != 0 }
+  package var wantsWrite: Bool { unsafe nghttp2_session_want_write(session) != 0 }
+  /// Everything is said on both sides, or the session broke: the connection can be closed.
+  package var isFinished: Bool { !wantsRead && !wantsWrite }
+
+  /// The first SETTINGS tells the peer our own limit, while the library is given a far higher one: to it, a stream
+  /// over an acknowledged limit is an error of the whole connection (WIRE 1.1c); to us, of that stream.
+  private func patchSettings(in buffer: inout ByteBuffer, at position: Int) {
+    let settingsFrame: UInt8 = 4
+    guard buffer.getInteger(at: position + 3, as: UInt8.self) == settingsFrame else { return }
+    mustPatchSettings = false
+    buffer.setInteger(configuration.maxConcurrentStreams, at: position + 11)
+  }
+}
+
+// MARK: - Streams and events, for the callbacks
+
+extension HTTP2Session {
+  func append(_ event: HTTP2Event) { queue.append(event) }
+
+  /// A record for a stream, which the library knows from now on.
+  func makeStream(_ id: Int32) -> HTTP2Stream {
+    let stream = pool.popLast() ?? HTTP2Stream()
+    stream.id = id
+    stream.slot = liveStreams.count
+    liveStreams.append(stream)
+    return stream
+  }
+
+  /// Takes a closed stream out of the list. Its record stays valid until its last event was handled.
+  func forget(_ stream: HTTP2Stream) {
+    guard stream.slot >= 0 else { return }
+    let last = liveStreams.removeLast()
+    if last !== stream {
+      liveStreams[stream.slot] = last
+      last.slot = stream.slot
+    }
+    stream.slot = -1
+  }
+
+  func recycle(_ stream: HTTP2Stream) {
+    stream.prepareForPool()
+    if pool.count < 16 { pool.append(stream) }
+  }
+
+  func beginBlock(for stream: HTTP2Stream?) {
+    blockStream = stream
+    block.removeAll()
+  }
+
+  func takeBlock() -> HeaderFields {
+    blockStream = nil
+    let taken = block
+    block = spareBlocks.popLast() ?? HeaderFields()
+    return taken
+  }
+
+  func failure(_ code: Int32) -> HTTP2SessionError {
+    let text = unsafe String(cString: nghttp2_strerror(code))
+    return HTTP2SessionError(diagnostic.isEmpty ? text : "\(text): \(diagnostic)")
+  }
+}
+
+/// What budgets against a hostile peer are counted from (WIRE 3).
+package struct PeerCounters: Sendable, Hashable {
+  /// RST_STREAM received.
+  package var resets = 0
+  /// Streams that we reset because the peer broke a rule ("MadeYouReset").
+  package var provokedResets = 0
+  /// Streams refused for being over the limit.
+  package var refusedStreams = 0
+  package var pings = 0
+  package var settings = 0
+  /// DATA frames with neither bytes nor END_STREAM.
+  package var emptyData = 0
+
+  package init() {}
+}

@@ -1,0 +1,78 @@
+package import NIOCore
+internal import RPC
+
+/// One stream of a session: its two byte buffers and what the driver hangs on it.
+///
+/// Records are pooled: after the ``HTTP2Event/closed(_:reset:)`` event the record serves another stream. Whoever keeps
+/// a reference beyond that compares ``id`` with the number it remembers. Confined to its session.
+package final class HTTP2Stream {
+  /// 0 when the record serves no stream.
+  package internal(set) var id: Int32 = 0
+
+  /// Bytes that arrived and that the driver has not taken. Take them, then ``HTTP2Session/consume(_:on:)`` their number,
+  /// or the peer's window stays shut.
+  package var inbound = ByteBuffer()
+
+  /// Bytes that arrived and were not yet given to ``HTTP2Session/consume(_:on:)``.
+  package internal(set) var unconsumedBytes = 0
+
+  /// Bytes to send. Append, then ``HTTP2Session/resume(_:)``.
+  package var outbound = ByteBuffer()
+
+  /// What the driver associates with the stream. Cleared when the record is pooled.
+  package var context: AnyObject?
+
+  /// The peer's side has ended in order (END_STREAM).
+  package internal(set) var isRemoteClosed = false
+  /// Our side has ended: END_STREAM was sent, or is the next thing to be sent.
+  package internal(set) var isLocalClosed = false
+
+  // What follows is the session's.
+
+  /// Index in the session's list of live streams.
+  var slot = -1
+  var hasReceivedHeaders = false
+  /// Refused on arrival: no event tells of it.
+  var isRefused = false
+  /// The data provider found nothing to send; `resume` wakes it.
+  var isDeferred = false
+  /// Outbound bytes are complete; what ends the stream is in `ending`.
+  var ending: Ending = .open
+  var isAboveWatermark = false
+  var resetByPeer = false
+  var resetByUs = false
+  /// A request whose HEADERS could not go out.
+  var wasNeverSent = false
+
+  enum Ending {
+    case open
+    /// END_STREAM on the last DATA (a request).
+    case data
+    /// A trailing HEADERS block (a response).
+    case trailers(FixedHeaders?, HeaderFields?)
+  }
+
+  init() {}
+
+  /// Bytes beyond which a pooled record does not keep a buffer.
+  private static let largestPooledBuffer = 64 * 1024
+
+  func prepareForPool() {
+    id = 0
+    context = nil
+    unconsumedBytes = 0
+    slot = -1
+    isRemoteClosed = false
+    isLocalClosed = false
+    hasReceivedHeaders = false
+    isRefused = false
+    isDeferred = false
+    isAboveWatermark = false
+    resetByPeer = false
+    resetByUs = false
+    wasNeverSent = false
+    ending = .open
+    if inbound.capacity > Self.largestPooledBuffer { inbound = ByteBuffer() } else { inbound.clear() }
+    if outbound.capacity > Self.largestPooledBuffer { outbound = ByteBuffer() } else { outbound.clear() }
+  }
+}

@@ -1,0 +1,27 @@
+/// The settings of `serve`, by their names: flag `--<name>`, environment `CLINICAVOICE_<NAME>`, and member of the
+/// configuration file. Source: DESIGN 2.
+package enum Setting: String, Sendable, Hashable, CaseIterable {
+  case listen
+  case tlsCert = "tls-cert"
+  case tlsKey = "tls-key"
+  case clientCA = "client-ca"
+  case jwks
+  case jwtIssuer = "jwt-issuer"
+  case jwtAudience = "jwt-audience"
+  case dataDir = "data-dir"
+  case store
+  case environment
+  case defaultTimeZone = "default-time-zone"
+  case development
+  case plaintext
+  case developmentClockFile = "development-clock-file"
+  case shutdownGrace = "shutdown-grace"
+  case logLevel = "log-level"
+  case logFormat = "log-format"
+  case patientServiceTarget = "patient-service-target"
+  case patientServiceCA = "patient-service-ca"
+  case patientServiceTokenFile = "patient-service-token-file"
+
+  var flagName: String { "--\(rawValue)" }
+  var environmentName: String { "CLINICAVOICE_\(rawValue.uppercased().replacing("-", with: "_"))" }
+}

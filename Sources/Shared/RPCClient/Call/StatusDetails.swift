@@ -1,0 +1,5 @@
+internal import RPC
+
+enum StatusDetails {
+  static func decode(_ bytes: [UInt8], for code: StatusCode) -> [ErrorDetail] { [] }
+}

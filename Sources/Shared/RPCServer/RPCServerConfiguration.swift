@@ -1,0 +1,24 @@
+package import HTTP2
+package import NIOCore
+internal import RPC
+
+/// What a server allows its callers. Every default is safe to expose.
+package struct RPCServerConfiguration: Sendable {
+  /// Longest request message, in bytes (W22).
+  package var maxMessageLength = 4 * 1024 * 1024
+  /// Longest response message, in bytes.
+  package var maxSendMessageLength = 64 * 1024 * 1024
+  /// Largest block of response headers or trailers, as Σ(name + value + 32) (W16).
+  package var maxResponseHeaderListSize = 8 * 1024
+  /// Calls that may run at once in the whole server; those above fail with RESOURCE_EXHAUSTED. `nil`: no limit.
+  package var maxCallsInFlight: Int? = 10_000
+  /// Connections at once; those above are closed on arrival. `nil`: no limit.
+  package var maxConnections: Int? = 10_000
+  /// Limits of each connection.
+  package var http2 = HTTP2Session.Configuration()
+  package var connection = ConnectionPolicy.Configuration()
+  /// How long calls in flight may go on after ``RPCServer/beginGracefulShutdown()``.
+  package var shutdownGrace: TimeAmount = .seconds(30)
+
+  package init() {}
+}

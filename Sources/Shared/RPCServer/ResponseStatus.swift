@@ -1,0 +1,79 @@
+internal import HTTP2
+internal import RPC
+
+/// The end of a response, as header fields: status, message, details and trailing metadata (W28–W32).
+struct ResponseStatus {
+  private static let headers = FixedHeaders([(":status", "200"), ("content-type", "application/grpc")])
+  /// An answer without messages may be the refusal of an encoding, and then lists what is supported (W20).
+  private static let trailersOnlyHeaders = FixedHeaders([
+    (":status", "200"), ("content-type", "application/grpc"), ("grpc-accept-encoding", "identity"),
+  ])
+  private static let ok = FixedHeaders([("grpc-status", "0")])
+  private static let unsupportedMediaType = FixedHeaders([(":status", "415"), ("accept", "application/grpc")])
+  private static let methodNotAllowed = FixedHeaders([(":status", "405"), ("allow", "POST")])
+
+  /// `nil` for OK without metadata.
+  private let fields: HeaderFields?
+
+  /// - Parameter limit: what the block may measure; beyond it details, then metadata, then the text are left out.
+  init(_ error: RPCError?, context: ServerContext?, limit: Int) {
+    let trailing = context?.trailingMetadata ?? [:]
+    guard let error else {
+      fields = trailing.isEmpty ? nil : Self.fields(nil, trailing, limit)
+      return
+    }
+    var metadata = error.metadata
+    for entry in trailing.entries { metadata.add(entry.value, for: entry.name) }
+    fields = Self.fields(error, metadata, limit)
+  }
+
+  private static func fields(_ error: RPCError?, _ metadata: Metadata, _ limit: Int) -> HeaderFields {
+    var error = error
+    var fields = HeaderFields()
+    do throws(RPCError) {
+      fields.append("grpc-status", String((error?.code ?? .ok).rawValue))
+      if let error { fields.append(statusTextOf: error) }
+      try fields.append(metadata)
+      if fields.listSize <= limit { return fields }
+      error = RPCError(
+        .resourceExhausted,
+        "The trailing metadata of \(fields.listSize) bytes is larger than the limit of \(limit) "
+          + "(option: maxResponseHeaderListSize).")
+    } catch let invalid {
+      error = invalid
+    }
+    fields.removeAll()
+    fields.append("grpc-status", String((error?.code ?? .unknown).rawValue))
+    if let error { fields.append("grpc-message", PercentEncoding.encode(String(error.message.prefix(512)))) }
+    return fields
+  }
+
+  func sendTrailersOnly(on stream: HTTP2Stream, of session: HTTP2Session) {
+    session.submitResponseWithoutBody(stream, fixed: Self.trailersOnlyHeaders, extra: fields ?? ["grpc-status": "0"])
+  }
+
+  func sendTrailers(on stream: HTTP2Stream, of session: HTTP2Session) {
+    session.finishResponse(stream, fixed: fields == nil ? Self.ok : nil, extra: fields)
+  }
+
+  /// The response headers, with the initial metadata that the handler set. Metadata that cannot be sent is left out.
+  static func sendHeaders(_ context: ServerContext, limit: Int, on stream: HTTP2Stream, of session: HTTP2Session) {
+    let metadata = context.initialMetadata
+    guard !metadata.isEmpty else { return session.submitResponse(stream, fixed: headers) }
+    var extra = HeaderFields()
+    do throws(RPCError) { try extra.append(metadata) } catch { extra.removeAll() }
+    session.submitResponse(stream, fixed: headers, extra: extra.listSize <= limit ? extra : nil)
+  }
+
+  /// A bare HTTP answer for what is no gRPC call (W8).
+  static func sendHTTP(_ status: Int, on stream: HTTP2Stream, of session: HTTP2Session) {
+    session.submitResponseWithoutBody(stream, fixed: status == 415 ? unsupportedMediaType : methodNotAllowed)
+  }
+}
+
+extension HeaderFields {
+  fileprivate mutating func append(statusTextOf error: RPCError) {
+    if !error.message.isEmpty { append("grpc-message", PercentEncoding.encode(error.message)) }
+    if let details = StatusDetails.serialized(error) { append("grpc-status-details-bin", Base64.encode(details)) }
+  }
+}

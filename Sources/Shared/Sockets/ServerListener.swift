@@ -1,0 +1,72 @@
+package import Logging
+package import NIOCore
+internal import NIOPosix
+package import RPC
+
+/// A socket that accepts connections, over TLS or not.
+package struct ServerListener: Sendable {
+  package let channel: any Channel
+  /// What it is bound to, with the port that the system chose for port 0.
+  package let address: EndpointAddress
+
+  /// Starts to listen. `connected` is called on the connection's loop, once per connection that is ready to speak
+  /// HTTP/2, and adds the handlers of its protocol.
+  ///
+  /// - Throws: ``ListenError``, whose text names the address.
+  package static func bind(
+    _ address: EndpointAddress, tls: ServerTLS?, group: any EventLoopGroup, maxConnections: Int? = nil, logger: Logger,
+    handshakeTimeout: TimeAmount = .seconds(10),
+    connected: @escaping @Sendable (any Channel, Peer) throws -> Void
+  ) async throws -> ServerListener {
+    let gate = AcceptGate.Shared(limit: maxConnections)
+    let bootstrap = ServerBootstrap(group: group)
+      .serverChannelOption(.backlog, value: 1024)
+      .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
+      .serverChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try channel.pipeline.syncOperations.addHandler(AcceptGate(gate, logger: logger))
+        }
+      }
+      .childChannelOption(.allowRemoteHalfClosure, value: false)
+      .childChannelOption(.maxMessagesPerRead, value: 4)
+      .childChannelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          let name = channel.remoteAddress?.peerName ?? "unknown"
+          guard let tls else { return try connected(channel, Peer(address: name)) }
+          try channel.pipeline.syncOperations.addHandler(HandshakeTimeout(handshakeTimeout), name: "handshake-timeout")
+          try tls.addHandlers(to: channel) { channel, certificate in
+            channel.pipeline.removeHandler(name: "handshake-timeout", promise: nil)
+            try connected(channel, Peer(address: name, certificate: certificate))
+          }
+        }
+      }
+    do {
+      let channel: any Channel
+      switch address {
+      case .tcp(let host, let port):
+        channel =
+          try await bootstrap
+          .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
+          .bind(host: host, port: port).get()
+      case .unix(let path):
+        channel = try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
+      }
+      return ServerListener(channel: channel, address: EndpointAddress(channel.localAddress) ?? address)
+    } catch {
+      throw ListenError(address: address, reason: "\(error)")
+    }
+  }
+
+  /// Stops to accept; connections that exist go on.
+  package func close() async {
+    try? await channel.close().get()
+  }
+}
+
+/// Listening failed: the address is taken, not ours, or not allowed.
+package struct ListenError: Error, Sendable, Hashable, CustomStringConvertible {
+  package var address: EndpointAddress
+  package var reason: String
+
+  package var description: String { "Cannot listen on \(address): \(reason)" }
+}

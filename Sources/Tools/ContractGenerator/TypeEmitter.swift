@@ -1,0 +1,133 @@
+/// Writes the Swift value types of one proto file.
+struct TypeEmitter {
+  let schema: Schema
+  let file: ProtoFile
+
+  func emit() -> String {
+    var out = CodeWriter()
+    out.header(source: file.name)
+    if !file.allMessages.isEmpty || !file.allEnums.isEmpty { out.line("internal import ProtobufBridge") }
+    let types = file.allMessages.flatMap(\.fields).map(\.typeName)
+    if SwiftNames.isContract(file.package), schema.refersToStandardProtos(types) {
+      out.line("package import StandardProtos")
+    }
+    out.line()
+    out.block("extension \(SwiftNames.namespace(file.package))") { out in
+      var isFirst = true
+      for type in file.enums {
+        if !isFirst { out.line() }
+        isFirst = false
+        emit(type, into: &out)
+      }
+      for message in file.messages {
+        if !isFirst { out.line() }
+        isFirst = false
+        emit(message, into: &out)
+      }
+    }
+    return out.text
+  }
+
+  private func emit(_ type: EnumType, into out: inout CodeWriter) {
+    let name = SwiftNames.declaredType(type.name)
+    out.doc(type.comment)
+    out.block("package struct \(name): ProtobufEnum") { out in
+      out.line("package var rawValue: Int32")
+      out.line()
+      out.line("package init(rawValue: Int32) { self.rawValue = rawValue }")
+      for value in type.values {
+        out.line()
+        out.doc(value.comment)
+        let member = SwiftNames.enumMember(value.name, of: type.name)
+        out.line("package static var \(member): Self { Self(rawValue: \(value.number)) }")
+      }
+      var numbers: Set<Int32> = []
+      let distinct = type.values.filter { numbers.insert($0.number).inserted }
+      out.line()
+      out.line("/// Every value that the contract names, in its order.")
+      out.block("package static var allKnown: [Self]") { out in
+        let members = distinct.map { "." + SwiftNames.enumMember($0.name, of: type.name) }
+        out.line("[\(members.joined(separator: ", "))]")
+      }
+      out.line()
+      out.line("/// The name in the contract, such as `\(type.values.last?.name ?? "")`; `nil` when it has none.")
+      out.block("package var protoName: String?") { out in
+        out.line("switch rawValue {")
+        for value in distinct { out.line("case \(value.number): \"\(value.name)\"") }
+        out.line("default: nil")
+        out.line("}")
+      }
+    }
+  }
+
+  private func emit(_ message: MessageType, into out: inout CodeWriter) {
+    out.doc(message.comment)
+    out.block("package struct \(SwiftNames.declaredType(message.name)): ProtobufMessage") { out in
+      var defaults: [String] = []
+      for property in properties(of: message) {
+        out.doc(property.comment)
+        out.line("package var \(property.name): \(property.type)")
+        defaults.append("\(property.name) = \(property.defaultValue)")
+      }
+      out.line("/// Fields of the message that this contract does not know, as they came; they are sent again.")
+      out.line("package var unknownFields: [UInt8]")
+      out.line()
+      out.block("package init()") { out in
+        for assignment in defaults { out.line("self." + assignment) }
+        out.line("self.unknownFields = []")
+      }
+      for (index, oneof) in message.oneofs.enumerated() {
+        let members = message.members(ofOneof: index)
+        guard members.contains(where: { !$0.isProto3Optional }) else { continue }
+        out.line()
+        emit(oneof, members: members, into: &out)
+      }
+      for type in message.enums {
+        out.line()
+        emit(type, into: &out)
+      }
+      for nested in message.nested where !nested.isMapEntry {
+        out.line()
+        emit(nested, into: &out)
+      }
+    }
+  }
+
+  private func emit(_ oneof: Oneof, members: [Field], into out: inout CodeWriter) {
+    out.doc(oneof.comment)
+    out.block("package enum \(SwiftNames.upperCamel(oneof.name)): Hashable, Sendable") { out in
+      for member in members {
+        out.doc(member.comment)
+        out.line("case \(SwiftNames.declared(member.name))(\(FieldShape.element(of: member, in: schema)))")
+      }
+    }
+  }
+
+  private func properties(
+    of message: MessageType
+  ) -> [(name: String, type: String, defaultValue: String, comment: String)] {
+    var result: [(name: String, type: String, defaultValue: String, comment: String)] = []
+    var seenOneofs: Set<Int> = []
+    for field in message.fields {
+      if let index = field.realOneofIndex {
+        guard seenOneofs.insert(index).inserted else { continue }
+        let oneof = message.oneofs[index]
+        result.append(
+          (SwiftNames.declared(oneof.name), "\(SwiftNames.upperCamel(oneof.name))?", "nil", oneof.comment))
+      } else {
+        let shape = FieldShape(field, in: schema)
+        result.append(
+          (SwiftNames.declared(field.name), shape.swiftType(in: schema), shape.defaultValue, field.comment))
+      }
+    }
+    return result
+  }
+}
+
+extension CodeWriter {
+  mutating func header(source: String) {
+    line("// Generated by proto/generate.sh from \(source). Do not edit.")
+    line("// swift-format-ignore-file")
+    line()
+  }
+}

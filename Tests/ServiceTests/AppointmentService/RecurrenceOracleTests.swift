@@ -1,0 +1,128 @@
+import CivilTime
+import Foundation
+import Testing
+
+@testable import AppointmentService
+
+/// Rules at random against `recurrence_oracle.py`, which reads DOMAIN 5 day by day and minute by minute.
+@Suite("DOMAIN 5: recurrence against an independent oracle")
+struct RecurrenceOracleTests {
+  /// Southern, with a half-hour shift, without shifts, across the date line, and two northern ones.
+  static let zones = [
+    "America/Sao_Paulo", "Australia/Lord_Howe", "Asia/Kolkata", "Pacific/Apia", "Europe/Berlin", "America/New_York",
+  ]
+
+  @Test("dates and instants agree from 2024 to 2030", arguments: zones, [1, 2] as [UInt64])
+  func agrees(zone: String, seed: UInt64) throws {
+    var random = SeededGenerator(seed: seed &* 977 &+ UInt64(zone.utf8.reduce(0) { Int($0) + Int($1) }))
+    let rules = try TimeZoneDatabase.system.rules(for: zone)
+    let samples = (0..<40).map { _ in BlockRule.random(zone: zone, using: &random) }
+    let shifts = Self.daysWithShifts(rules)
+    let answers = try Oracle.ask(samples, look: shifts)
+
+    let years = try #require(CivilDate("2024-01-01"))...#require(CivilDate("2030-12-31"))
+    for (rule, answer) in zip(samples, answers) {
+      #expect(rule.occurrences(in: years).map(\.description) == answer.dates, "\(rule)")
+      for (day, minutes) in answer.minutes {
+        let date = try #require(CivilDate(day))
+        let ranges = rule.intervals(on: date, rules: rules)
+        #expect(ranges.map { [$0.lowerBound.seconds / 60, $0.upperBound.seconds / 60] } == minutes, "\(day) \(rule)")
+      }
+    }
+  }
+
+  /// The civil dates from 2024 to 2030 on which the zone's offset changes, and their neighbours.
+  private static func daysWithShifts(_ rules: TimeZoneRules) -> [String] {
+    let first = Instant(seconds: 1_704_067_200)  // 2024-01-01T00:00:00Z
+    return (0..<(7 * 366)).flatMap { day -> [String] in
+      let now = first.adding(minutes: day * 1440)
+      let next = now.adding(minutes: 1440)
+      guard rules.offset(at: now) != rules.offset(at: next) else { return [] }
+      return [rules.date(at: now).description, rules.date(at: next).description]
+    }
+  }
+}
+
+private struct Oracle {
+  struct Answer: Decodable {
+    var dates: [String]
+    var minutes: [String: [[Int64]]]
+  }
+
+  struct Question: Encodable {
+    struct Rule: Encodable {
+      var kind: String
+      var end: String?
+      var days: [Int]
+      var interval: Int
+      var dates: [String]
+      var excluded: [String]
+    }
+    var date: String
+    var start: Int
+    var end: Int
+    var zone: String
+    var recurrence: Rule?
+    var look: [String]
+
+    init(_ rule: BlockRule, look: [String]) {
+      date = rule.date.description
+      start = rule.start.minutes
+      end = rule.end.minutes
+      zone = rule.timeZone
+      recurrence = rule.recurrence.map { recurrence in
+        Rule(
+          kind: recurrence.kind.rawValue, end: recurrence.endDate?.description,
+          days: recurrence.daysOfWeek.map(\.rawValue), interval: recurrence.interval,
+          dates: recurrence.dates.map(\.description), excluded: recurrence.excludedDates.map(\.description))
+      }
+      self.look = look
+    }
+  }
+
+  static func ask(_ rules: [BlockRule], look: [String]) throws -> [Answer] {
+    let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "recurrence_oracle.py")
+    let questions = try rules.map { try JSONEncoder().encode(Question($0, look: look)) }
+    let input = FileManager.default.temporaryDirectory.appending(path: "recurrence-\(UUID().uuidString).jsonl")
+    defer { try? FileManager.default.removeItem(at: input) }
+    try Data(questions.joined(separator: Data("\n".utf8))).write(to: input)
+
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+    process.arguments = ["python3", script.path]
+    process.standardInput = try FileHandle(forReadingFrom: input)
+    let output = Pipe()
+    process.standardOutput = output
+    try process.run()
+    let lines = output.fileHandleForReading.readDataToEndOfFile().split(separator: UInt8(ascii: "\n"))
+    process.waitUntilExit()
+    #expect(process.terminationStatus == 0)
+    try #require(lines.count == rules.count)
+    return try lines.map { try JSONDecoder().decode(Answer.self, from: $0) }
+  }
+}
+
+extension BlockRule {
+  /// A legal rule near the years that the oracle looks at; occurrences are likely, not certain.
+  fileprivate static func random(zone: String, using random: inout SeededGenerator) -> BlockRule {
+    func day() -> CivilDate { CivilDate(dayNumber: Int.random(in: 19_700...21_800, using: &random)) ?? .first }
+    func days(_ most: Int) -> Set<CivilDate> { Set((0..<Int.random(in: 0...most, using: &random)).map { _ in day() }) }
+    let start = Int.random(in: 0..<1440, using: &random)
+    let anchor = day()
+    let weekdays = Set(Weekday.allCases.filter { _ in Int.random(in: 0..<4, using: &random) == 0 })
+    let end: CivilDate? =
+      Bool.random(using: &random) ? anchor.adding(days: Int.random(in: 0...1500, using: &random)) : nil
+    let interval = Int.random(in: 0..<3, using: &random) == 0 ? Int.random(in: 1...52, using: &random) : 1
+    let kind = Recurrence.Kind.allCases[Int.random(in: 0..<3, using: &random)]
+    let recurrence: Recurrence? =
+      Int.random(in: 0..<8, using: &random) == 0
+      ? nil
+      : Recurrence(
+        kind: kind, endDate: end, daysOfWeek: weekdays, interval: interval, dates: kind == .custom ? days(20) : [],
+        excludedDates: days(30))
+    return BlockRule(
+      date: anchor, start: CivilTimeOfDay(minutes: start) ?? .midnight,
+      end: CivilTimeOfDay(minutes: Int.random(in: (start + 1)...1440, using: &random)) ?? .endOfDay,
+      timeZone: zone, recurrence: recurrence)
+  }
+}

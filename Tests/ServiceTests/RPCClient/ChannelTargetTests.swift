@@ -1,0 +1,73 @@
+import RPCClient
+import Testing
+
+@Suite struct ChannelTargetTests {
+  @Test(
+    "names are resolved later, with the port that the target or the default gives (W56)",
+    arguments: [
+      ("patients.internal", "patients.internal", 443),
+      ("patients.internal:7443", "patients.internal", 7443),
+      ("dns:patients.internal:7443", "patients.internal", 7443),
+      ("dns:///patients.internal", "patients.internal", 443),
+      ("dns:///[::1]:7443", "::1", 7443),
+      ("dns:::1", "::1", 443),
+      ("localhost:1", "localhost", 1),
+    ])
+  func names(text: String, host: String, port: Int) throws {
+    let target = try ChannelTarget(parsing: text)
+    #expect(target.source == .names([.init(host: host, port: port)]))
+    #expect(target.hostName == host)
+    #expect(target.description == text)
+  }
+
+  @Test(
+    "addresses are taken as they are (W56)",
+    arguments: [
+      ("ipv4:127.0.0.1:7443", [Endpoint.ipv4(host: "127.0.0.1", port: 7443)], "127.0.0.1:7443"),
+      (
+        "ipv4:127.0.0.1:1,127.0.0.2:2", [.ipv4(host: "127.0.0.1", port: 1), .ipv4(host: "127.0.0.2", port: 2)],
+        "127.0.0.1:1"
+      ),
+      ("ipv6:[::1]:7443", [.ipv6(host: "::1", port: 7443)], "[::1]:7443"),
+      ("ipv6:::1", [.ipv6(host: "::1", port: 443)], "[::1]:443"),
+      ("unix:/run/x.sock", [.unix(path: "/run/x.sock")], "localhost"),
+      ("unix:///run/x.sock", [.unix(path: "/run/x.sock")], "localhost"),
+      ("unix:x.sock", [.unix(path: "x.sock")], "localhost"),
+    ])
+  func addresses(text: String, endpoints: [Endpoint], authority: String) throws {
+    let target = try ChannelTarget(parsing: text)
+    #expect(target.source == .endpoints(endpoints))
+    #expect(target.authority == authority)
+  }
+
+  @Test("a list of hosts is tried in its order", arguments: ["static:a:1,b:2", "a:1,b:2"])
+  func list(text: String) throws {
+    let target = try ChannelTarget(parsing: text)
+    #expect(target.source == .names([.init(host: "a", port: 1), .init(host: "b", port: 2)]))
+    #expect(target.authority == "a:1")
+  }
+
+  @Test(
+    "what cannot be a target is refused with a sentence",
+    arguments: [
+      "", "dns:", "a:0", "a:65536", "a:+1", "a:x", "a:1,b", "a:1,", ":80", "[::1", "[::1]x:1", "ipv4:localhost:1",
+      "ipv4:[::1]:1", "ipv6:127.0.0.1:1", "unix:", "unix:///", "unix-abstract:x", "dns://8.8.8.8/host:1", "dns://host",
+      "http://host:80", "a b:1", "unix:/" + String(repeating: "x", count: 200),
+    ])
+  func refused(text: String) {
+    #expect(throws: TargetError.self) { try ChannelTarget(parsing: text) }
+  }
+
+  @Test("families alternate, beginning with the resolver's first, and nothing is tried twice (W53)")
+  func interleaving() {
+    let endpoints: [Endpoint] = [
+      .ipv6(host: "::1", port: 1), .ipv6(host: "::2", port: 1), .ipv6(host: "::1", port: 1),
+      .ipv6(host: "::3", port: 1), .ipv4(host: "1.1.1.1", port: 1), .ipv4(host: "2.2.2.2", port: 1),
+    ]
+    #expect(
+      endpoints.interleavedByFamily() == [
+        .ipv6(host: "::1", port: 1), .ipv4(host: "1.1.1.1", port: 1), .ipv6(host: "::2", port: 1),
+        .ipv4(host: "2.2.2.2", port: 1), .ipv6(host: "::3", port: 1),
+      ])
+  }
+}
