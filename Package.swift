@@ -151,10 +151,15 @@ let package = Package(
       swiftSettings: swiftSettings),
 
     // Tests
-    tests("RPC", ["RPC", .nioCore]),
-    tests("HTTP2", ["HTTP2", "RPC", .nioCore]),
+    .target(name: "TestSupport", path: "Tests/ServiceTests/Support/Wire", swiftSettings: swiftSettings),
+    tests("RPC", ["RPC", "TestSupport", .nioCore]),
+    tests("HTTP2", ["HTTP2", "RPC", "TestSupport", .nioCore]),
+    tests(
+      "RPCServer",
+      ["RPCServer", "RPC", "HTTP2", "Sockets", "TestSupport", .nioCore, .nioPosix, .nioEmbedded, .logging]),
     tests("RPCClient", ["RPCClient", "RPC", .nioCore]),
-    tests("StandardServices", ["StandardServices"]),
+    tests("InProcess", ["InProcess", "RPC", "RPCClient", "RPCServer", .nioCore]),
+    tests("StandardServices", ["StandardServices", "StandardProtos", "InProcess", "RPC"]),
     tests(
       "ProtobufBridge",
       ["ProtobufBridge", "Contract", "StandardProtos", "RPC", "generate-contract", .nioCore]),

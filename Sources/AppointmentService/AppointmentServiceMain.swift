@@ -1,4 +1,36 @@
+internal import CivilTime
+internal import Contract
+internal import Identity
+internal import Lifecycle
+internal import RPC
+internal import Storage
+
+/// Starts `appointment-service`: reads nothing, decides nothing, puts the parts together.
 @main
-struct AppointmentServiceMain {
-  static func main() async {}
+enum AppointmentServiceMain {
+  static func main() async { await ServiceCommand<AppointmentServiceDefinition>.main() }
+}
+
+/// What makes a process the appointment service.
+struct AppointmentServiceDefinition: ServiceDefinition {
+  typealias Options = PatientServiceOptions
+
+  static let name = "appointment-service"
+  static let abstract = "Appointments and time blocks of clinicians."
+  static var tables: [TableSchema] { Tables.all }
+  static var policy: AccessPolicy { .appointmentService }
+  static var fileDescriptorSet: [UInt8] { ContractDescriptors.fileDescriptorSet }
+
+  static func makeServices(_ dependencies: ServiceDependencies) async throws -> [any RPCService] {
+    guard let patientService = dependencies.patientService else {
+      throw LaunchFailure(.configuration, "--patient-service-target, where patient-service is, is missing.")
+    }
+    dependencies.logger.info("time zones", metadata: ["tzdata": "\(TimeZoneDatabase.system.version)"])
+    return [
+      AppointmentHandlers.assembled(
+        tables: dependencies.store, patients: RPCPatientDirectory(channel: patientService),
+        clock: dependencies.clock, defaultTimeZone: dependencies.defaultTimeZone.id),
+      TimeBlockHandlers(),
+    ]
+  }
 }

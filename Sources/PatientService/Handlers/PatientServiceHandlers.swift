@@ -13,11 +13,15 @@ struct PatientServiceHandlers: PatientV1.PatientService {
   let mutations: Mutations
   let calendar: ClinicianCalendar
   let random: RandomSource
+  let pageTokens: PageTokens
   let errors = ServiceErrors.patient
 
+  /// - Parameters:
+  ///   - defaultZone: where a clinician's token names no zone.
+  ///   - pageTokens: with the secret of ``PageTokenKey``.
   init(
-    tables: any TableStore, clock: WallClock, defaultZone: TimeZoneRules, random: RandomSource = .system,
-    retry: RetryPolicy = RetryPolicy()
+    tables: any TableStore, clock: WallClock, defaultZone: TimeZoneRules, pageTokens: PageTokens,
+    random: RandomSource = .system, retry: RetryPolicy = RetryPolicy()
   ) {
     let errors = ServiceErrors.patient
     self.patients = PatientStore(tables: tables)
@@ -26,6 +30,7 @@ struct PatientServiceHandlers: PatientV1.PatientService {
       transactions: RetryingTransaction(store: tables, errors: errors, policy: retry, random: random), clock: clock)
     self.calendar = ClinicianCalendar(clock: clock, defaultZone: defaultZone)
     self.random = random
+    self.pageTokens = pageTokens
   }
 }
 

@@ -42,7 +42,11 @@ struct PatientStore: Sendable {
     .put(PatientItem.encode(new), in: PatientTable.schema, if: .equals("version", .number(old.version)))
   }
 
-  private func decode(_ item: Item) throws(RPCError) -> PatientRecord {
+  func page(_ query: Query) async throws(RPCError) -> Page {
+    do { return try await tables.query(query) } catch { throw errors.store(error, field: "") }
+  }
+
+  func decode(_ item: Item) throws(RPCError) -> PatientRecord {
     do { return try PatientItem.decode(item) } catch { throw errors.recordCorrupt(cause: error) }
   }
 }

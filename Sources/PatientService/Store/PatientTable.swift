@@ -27,6 +27,9 @@ enum PatientTable {
   static func mrnSentinel(_ record: PatientRecord) -> Item {
     ["id": .string("mrn#\(record.mrn)"), "userId": "-", "patientId": .string(record.id)]
   }
+
+  /// The item of a live invitation, found by the hash of its token.
+  static func invitationKey(tokenHash: String) -> ItemKey { ItemKey("invitation#\(tokenHash)", "-") }
 }
 
 /// A place in the order of a clinician's patients of one status: (fold(last), fold(first), id). Source: DOMAIN 7.
@@ -37,10 +40,13 @@ enum PatientOrder {
   /// a legal name longer; names that differ only beyond this are ordered by id.
   private static let maxNameBytes = 450
 
-  static func key(_ record: PatientRecord) -> String {
+  static func key(_ record: PatientRecord) -> String { prefix(record.status) + nameKey(record) }
+
+  /// The key without the status: the place among all patients of the clinician.
+  static func nameKey(_ record: PatientRecord) -> String {
     let last = cut(fold(record.details.lastName))
     let first = cut(fold(record.details.firstName))
-    return prefix(record.status) + [last, first, record.id].joined(separator: separator)
+    return [last, first, record.id].joined(separator: separator)
   }
 
   /// What the keys of all patients of a status begin with.

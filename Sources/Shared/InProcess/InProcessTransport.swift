@@ -5,7 +5,7 @@ internal import Synchronization
 
 /// Connects clients to a server in the same process, in memory: the sessions, framing and flow control of the wire,
 /// without sockets.
-package final class InProcessTransport: ClientConnector {
+package final class InProcessTransport: ByteConnector {
   private let shared: ServerConnectionContext
   private let peer: InProcessServer.PeerSource
   private let state = Mutex(State())

@@ -158,7 +158,7 @@ extension MemoryChannel {
     inbox = []
     for bytes in arrived {
       guard isActive else { return }
-      pipeline.fireChannelRead(NIOAny(bytes))
+      pipeline.fireChannelRead(bytes)
       peer?.outstanding -= bytes.readableBytes
     }
     if isActive { pipeline.fireChannelReadComplete() }

@@ -18,8 +18,8 @@ extension WireMessageError: LogSafeError {
 
 /// Names the cause of a failure for a log. What errors of other modules and libraries say may quote the data they
 /// failed on, so of those only the type and, of an enum, the name of its case are told.
-enum LoggedCause {
-  static func describe(_ error: any Error) -> String {
+package enum LoggedCause {
+  package static func describe(_ error: any Error) -> String {
     if let error = error as? any LogSafeError { return String(error.logDescription.prefix(500)) }
     let type = String(reflecting: Swift.type(of: error))
     let mirror = Mirror(reflecting: error)

@@ -62,7 +62,11 @@ extension ProtobufMessage {
   /// Decodes one whole message.
   package init(serializedBytes bytes: [UInt8]) throws(WireMessageError) {
     let result: Result<Self, WireMessageError> = unsafe bytes.withUnsafeBytes { bytes in
-      do throws(WireMessageError) { return .success(try unsafe Self(serialized: bytes)) } catch { return .failure(error) }
+      do throws(WireMessageError) {
+        return .success(try unsafe Self(serialized: bytes))
+      } catch {
+        return .failure(error)
+      }
     }
     self = try result.get()
   }

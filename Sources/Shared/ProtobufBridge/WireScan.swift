@@ -84,11 +84,11 @@ struct WireScan {
         }
         unsafe try cursor.skip(length)
       }
-      // Checked as it grows: what is over the budget is not worth walking on.
-      guard self.memory &+ memory <= budget else { throw .tooMuchMemory }
+      // Checked as it grows: what is over the budget is not worth walking on. What will be rewritten is checked then.
+      guard self.memory &+ memory <= budget || !isPlain else { throw .tooMuchMemory }
     }
     unsafe self.memory += memory + Self.bookkeeping(members: members, fields: Int(descriptor.pointee.n_fields))
-    guard self.memory <= budget else { throw .tooMuchMemory }
+    guard self.memory <= budget || !isPlain else { throw .tooMuchMemory }
   }
 
   private mutating func scanUnknown(

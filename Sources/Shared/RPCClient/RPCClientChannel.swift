@@ -1,6 +1,7 @@
 package import Logging
 package import NIOCore
 package import RPC
+package import Sockets
 
 /// Calls to one target over HTTP/2, from any task.
 ///
@@ -14,7 +15,7 @@ package final class RPCClientChannel: RPCChannel {
   ///   - connector: how bytes travel: TCP, TLS or memory.
   ///   - loop: where the channel lives.
   package init(
-    target: ChannelTarget, connector: any ClientConnector, on loop: any EventLoop,
+    target: ChannelTarget, connector: any ByteConnector, on loop: any EventLoop,
     configuration: RPCClientConfiguration = .init(), resolver: any NameResolver = SystemResolver(),
     logger: Logger = Logger(label: "rpc.client")
   ) {
@@ -27,6 +28,22 @@ package final class RPCClientChannel: RPCChannel {
       maxReceiveMessageLength: configuration.maxReceiveMessageLength,
       maxSendMessageLength: configuration.maxSendMessageLength, retryBufferLimit: configuration.retryBufferLimit,
       retryPolicy: configuration.retryPolicy)
+  }
+
+  /// A channel over sockets.
+  ///
+  /// - Parameters:
+  ///   - target: in the grammar of ``ChannelTarget``, such as `dns:patients.internal:7443` or `unix:/run/patients.sock`.
+  ///   - tls: `nil`: plaintext.
+  /// - Throws: ``TargetError`` when the target cannot be parsed.
+  package convenience init(
+    target: String, tls: ClientTLS?, eventLoopGroup: any EventLoopGroup, configuration: RPCClientConfiguration = .init(),
+    logger: Logger = Logger(label: "rpc.client")
+  ) throws(TargetError) {
+    let target = try ChannelTarget(parsing: target, defaultPort: tls == nil ? 80 : 443)
+    self.init(
+      target: target, connector: SocketConnector(tls: tls, hostName: target.hostName), on: eventLoopGroup.next(),
+      configuration: configuration, logger: logger)
   }
 
   deinit {

@@ -89,7 +89,8 @@ package final class RPCServer: Sendable {
     }
     guard isAccepted else { return channel.close(promise: nil) }
     channel.closeFuture.whenComplete { [self] _ in forget(channel) }
-    try channel.pipeline.syncOperations.addHandler(ServerConnection(shared, peer: peer))
+    try channel.pipeline.syncOperations.addHandler(
+      ServerConnection(shared, peer: peer, now: channel.eventLoop.now))
   }
 
   /// Waits for the end of the server; starts it first if that was not done.

@@ -1,5 +1,6 @@
 internal import HTTP2
 internal import RPC
+internal import StandardProtos
 
 /// The end of a response, as header fields: status, message, details and trailing metadata (W28–W32).
 struct ResponseStatus {
@@ -74,6 +75,6 @@ struct ResponseStatus {
 extension HeaderFields {
   fileprivate mutating func append(statusTextOf error: RPCError) {
     if !error.message.isEmpty { append("grpc-message", PercentEncoding.encode(error.message)) }
-    if let details = StatusDetails.serialized(error) { append("grpc-status-details-bin", Base64.encode(details)) }
+    if let details = error.serializedStatusDetails() { append("grpc-status-details-bin", Base64.encode(details)) }
   }
 }

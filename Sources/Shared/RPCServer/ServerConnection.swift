@@ -63,8 +63,7 @@ package final class ServerConnection: ChannelInboundHandler {
   private static let keepalivePing: UInt64 = 0x636C_696E_6963_0002
 
   package init(
-    _ shared: ServerConnectionContext, peer: Peer, now: NIODeadline = .now(),
-    ageJitter: Double = .random(in: 0.9...1.1)
+    _ shared: ServerConnectionContext, peer: Peer, now: NIODeadline, ageJitter: Double = .random(in: 0.9...1.1)
   ) {
     self.shared = shared
     self.peer = peer

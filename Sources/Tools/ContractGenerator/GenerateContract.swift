@@ -44,7 +44,9 @@ struct GenerateContract: ParsableCommand {
           try write(CodecEmitter(schema: schema, file: file).emit(), to: stem + "+Codec.swift")
         }
         if !file.services.isEmpty {
-          try write(ServiceEmitter(schema: schema, file: file).emit(), to: stem + "+Services.swift")
+          for part in ServiceEmitter(schema: schema, file: file).emit() {
+            try write(part.source, to: "\(stem)\(part.suffix).swift")
+          }
         }
       }
     }

@@ -31,7 +31,7 @@ struct ModuleEmitter {
     out.line()
     out.line("/// The proto files as they are, for reflection.")
     out.block("package enum \(name)Descriptors") { out in
-      out.line("/// A serialized `google.protobuf.FileDescriptorSet` with all imports, each file after those it imports.")
+      out.line("/// A serialized `google.protobuf.FileDescriptorSet`, each file after those it imports.")
       out.line("package static let fileDescriptorSet: [UInt8] =")
       let symbol = symbol
       out.line("  unsafe Array(UnsafeBufferPointer(start: \(symbol)(), count: \(symbol)_size()))")

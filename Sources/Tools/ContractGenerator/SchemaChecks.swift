@@ -22,7 +22,7 @@ struct SchemaChecks {
           throw GeneratorError("\(message.fullName).\(field.name) is a group or required; neither is supported.")
         }
         guard field.number != 536_870_911 else {
-          throw GeneratorError("\(message.fullName).\(field.name) has the number that the bridge wraps unknown fields in.")
+          throw GeneratorError("\(message.fullName).\(field.name) has number 536870911, which the bridge needs.")
         }
         let known: Bool =
           switch field.kind {

@@ -3,7 +3,12 @@ struct ServiceEmitter {
   let schema: Schema
   let file: ProtoFile
 
-  func emit() -> String {
+  /// The source of each part, by the end of its file's name.
+  func emit() -> [(suffix: String, source: String)] {
+    [("+Methods", source(emitMethods)), ("+Server", source(emitServer)), ("+Client", source(emitClient))]
+  }
+
+  private func source(_ emitPart: (ServiceType, inout CodeWriter) -> Void) -> String {
     var out = CodeWriter()
     out.header(source: file.name)
     out.line("package import RPC")
@@ -11,12 +16,7 @@ struct ServiceEmitter {
     if SwiftNames.isContract(file.package), schema.refersToStandardProtos(types) {
       out.line("package import StandardProtos")
     }
-    for service in file.services {
-      emitMethods(of: service, into: &out)
-      emitProtocol(of: service, into: &out)
-      emitDefaults(of: service, into: &out)
-      emitClient(of: service, into: &out)
-    }
+    for service in file.services { emitPart(service, &out) }
     return out.text
   }
 
@@ -26,7 +26,7 @@ struct ServiceEmitter {
     SwiftNames.type(fullName, package: schema.messages[fullName]?.package ?? "")
   }
 
-  private func emitMethods(of service: ServiceType, into out: inout CodeWriter) {
+  private func emitMethods(_ service: ServiceType, _ out: inout CodeWriter) {
     out.line()
     out.block("extension \(namespace)") { out in
       out.line("/// The methods of `\(service.fullName)`.")
@@ -45,6 +45,11 @@ struct ServiceEmitter {
         }
       }
     }
+  }
+
+  private func emitServer(_ service: ServiceType, _ out: inout CodeWriter) {
+    emitProtocol(of: service, into: &out)
+    emitDefaults(of: service, into: &out)
   }
 
   private func emitProtocol(of service: ServiceType, into out: inout CodeWriter) {
@@ -111,7 +116,7 @@ struct ServiceEmitter {
     out.line(") async throws\(result)\(suffix)")
   }
 
-  private func emitClient(of service: ServiceType, into out: inout CodeWriter) {
+  private func emitClient(_ service: ServiceType, _ out: inout CodeWriter) {
     out.line()
     out.block("extension \(namespace)") { out in
       out.doc(service.comment)

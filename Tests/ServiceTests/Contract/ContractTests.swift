@@ -23,7 +23,7 @@ struct ContractTests {
     var seen: Set<String> = []
     for file in try SchemaReader.read(ContractDescriptors.fileDescriptorSet).files {
       #expect(seen.isSuperset(of: file.dependencies), "\(file.name)")
-      #expect(file.allMessages.allSatisfy(\.comment.isEmpty))
+      #expect(file.allMessages.allSatisfy { $0.comment.isEmpty })
       seen.insert(file.name)
     }
     #expect(seen.contains("google/protobuf/timestamp.proto"))

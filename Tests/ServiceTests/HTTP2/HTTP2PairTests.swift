@@ -1,6 +1,7 @@
 import HTTP2
 import NIOCore
 import RPC
+import TestSupport
 import Testing
 
 @Suite("HTTP2Session, a client and a server joined")

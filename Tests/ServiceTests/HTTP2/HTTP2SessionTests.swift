@@ -1,6 +1,7 @@
 import HTTP2
 import NIOCore
 import RPC
+import TestSupport
 import Testing
 
 @Suite("HTTP2Session as a server, against frames built by hand")
@@ -212,10 +213,6 @@ struct HTTP2ServerSessionTests {
       try bytes.withUnsafeBytes { try peer.session.receive($0) }
     }
   }
-}
-
-extension UInt32 {
-  init(bigEndianBytes bytes: [UInt8]) { self = bytes.prefix(4).reduce(0) { $0 << 8 | UInt32($1) } }
 }
 
 /// A server session with a log of its events.

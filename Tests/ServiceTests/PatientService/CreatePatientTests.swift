@@ -130,7 +130,7 @@ struct CreatePatientTests {
     let fixture = try PatientFixture()
     let handlers = PatientServiceHandlers(
       tables: fixture.store, clock: fixture.clock.wall, defaultZone: fixture.handlers.calendar.defaultZone,
-      random: RandomSource { 1 << 60 }, retry: .immediate())
+      pageTokens: fixture.handlers.pageTokens, random: RandomSource { 1 << 60 }, retry: .immediate())
     for digits in ["0000", "000000"] {
       try await fixture.store.transact([
         .put(["id": .string("mrn#MRN-20260314-\(digits)"), "userId": "-"], in: PatientTable.schema)

@@ -23,7 +23,8 @@ struct PatientFixture {
     store = MemoryStore(tables: [PatientTable.schema], now: { clock.wall.now().seconds })
     handlers = PatientServiceHandlers(
       tables: store, clock: clock.wall, defaultZone: try TimeZoneDatabase.system.rules(for: "UTC"),
-      random: .seeded(seed), retry: .immediate(attempts: attempts))
+      pageTokens: PageTokens(key: .init(repeating: 7, count: 32)), random: .seeded(seed),
+      retry: .immediate(attempts: attempts))
   }
 
   static let clinician = Principal(id: "clinician-1", role: .clinician)

@@ -203,3 +203,67 @@ struct ReadPatientTests {
     #expect(error?.summary == "PERMISSION_DENIED ROLE_NOT_ALLOWED")
   }
 }
+
+@Suite("GetPatientByMrn and BatchGetPatients (DOMAIN 2, 8)")
+struct LookUpPatientTests {
+  private func byMrn(
+    _ mrn: String, in fixture: PatientFixture, by principal: Principal = PatientFixture.clinician
+  ) async throws -> PatientV1.Patient? {
+    var request = PatientV1.GetPatientByMrnRequest()
+    request.mrn = mrn
+    return try await fixture.handlers.getPatientByMrn(request, context: .forTest(by: principal)).patient
+  }
+
+  @Test("a record number is found in any letter case, by its own clinician only")
+  func mrn() async throws {
+    let fixture = try PatientFixture()
+    let patient = try await fixture.create(.valid { $0.mrn = "ABC-1" })
+    #expect(try await byMrn(" abc-1", in: fixture) == patient)
+    let foreign = await status { _ = try await byMrn("ABC-1", in: fixture, by: PatientFixture.otherClinician) }
+    let unknown = await status { _ = try await byMrn("ABC-2", in: fixture, by: PatientFixture.otherClinician) }
+    #expect(
+      foreign?.details == [
+        .errorInfo(reason: "PATIENT_NOT_FOUND", domain: "patient.clinicavoice"),
+        .resourceInfo(type: "Patient", name: "ABC-1"),
+      ])
+    #expect(foreign?.message == unknown?.message && foreign?.details.first == unknown?.details.first)
+    #expect(await status { _ = try await byMrn("", in: fixture) }?.violations == ["mrn REQUIRED"])
+    #expect(await status { _ = try await byMrn("A B", in: fixture) }?.violations == ["mrn MALFORMED"])
+  }
+
+  private func batch(
+    _ ids: [String], in fixture: PatientFixture, userId: String = "",
+    by principal: Principal = PatientFixture.clinician
+  ) async throws -> PatientV1.BatchGetPatientsResponse {
+    var request = PatientV1.BatchGetPatientsRequest()
+    request.patientIds = ids
+    request.userId = userId
+    return try await fixture.handlers.batchGetPatients(request, context: .forTest(by: principal))
+  }
+
+  @Test("patients come in the order of the request, once each; the others are named")
+  func batches() async throws {
+    let fixture = try PatientFixture()
+    let first = try await fixture.create().id
+    let second = try await fixture.create().id
+    let foreign = try await fixture.create(by: PatientFixture.otherClinician).id
+    let unknown = "00000000-0000-4000-8000-00000000000a"
+    let ids = [second, unknown.uppercased(), first.uppercased(), foreign, second]
+    for (principal, userId) in [(PatientFixture.clinician, ""), (PatientFixture.service, "clinician-1")] {
+      let response = try await batch(ids, in: fixture, userId: userId, by: principal)
+      #expect(response.patients.map(\.id) == [second, first])
+      #expect(response.missingPatientIds == [unknown, foreign])
+    }
+  }
+
+  @Test("1 to 100 ids")
+  func limits() async throws {
+    let fixture = try PatientFixture()
+    let ids = (100...200).map { "00000000-0000-4000-8000-000000000\($0)" }
+    #expect(try await batch(Array(ids.prefix(100)), in: fixture).missingPatientIds.count == 100)
+    #expect(await status { _ = try await batch(ids, in: fixture) }?.violations == ["patient_ids TOO_LONG"])
+    #expect(await status { _ = try await batch([], in: fixture) }?.violations == ["patient_ids REQUIRED"])
+    #expect(
+      await status { _ = try await batch([ids[0], "x"], in: fixture) }?.violations == ["patient_ids[1] MALFORMED"])
+  }
+}

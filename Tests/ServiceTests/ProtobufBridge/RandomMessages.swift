@@ -77,11 +77,14 @@ struct RandomMessages {
   private mutating func value(of field: Field, depth: Int) -> [UInt8] {
     switch field.kind {
     case .string: return delimited(Array(randomText().utf8))
-    case .bytes: return delimited((0..<Int.random(in: 0...20, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) })
+    case .bytes:
+      let count = Int.random(in: 0...20, using: &random)
+      return delimited((0..<count).map { _ in UInt8.random(in: 0...255, using: &random) })
     case .message, .group: return delimited(message(field.typeName, depth: depth + 1))
     case .enum:
       let known = schema.enums[field.typeName]?.values.map(\.number) ?? []
-      let number = random.chance(80) ? known.randomElement(using: &random) ?? 0 : Int32.random(in: -3...900, using: &random)
+      let unknown = Int32.random(in: -3...900, using: &random)
+      let number = random.chance(80) ? known.randomElement(using: &random) ?? 0 : unknown
       return varint(UInt64(bitPattern: Int64(number)))
     case .bool: return varint(random.chance(50) ? 1 : 0)
     case .int32, .uint32, .sint32:
@@ -135,7 +138,8 @@ struct RandomMessages {
 
   private mutating func randomText() -> String {
     let alphabet = ["a", "Z", "0", " ", "\0", "é", "ß", "日", "👩‍⚕️", "\u{301}", "\n", "\"", "\\"]
-    return (0..<Int.random(in: 0...18, using: &random)).map { _ in alphabet.randomElement(using: &random) ?? "" }.joined()
+    let count = Int.random(in: 0...18, using: &random)
+    return (0..<count).map { _ in alphabet.randomElement(using: &random) ?? "" }.joined()
   }
 }
 

@@ -144,7 +144,7 @@ package enum ContractRegistry {
 
 /// The proto files as they are, for reflection.
 package enum ContractDescriptors {
-  /// A serialized `google.protobuf.FileDescriptorSet` with all imports, each file after those it imports.
+  /// A serialized `google.protobuf.FileDescriptorSet`, each file after those it imports.
   package static let fileDescriptorSet: [UInt8] =
     unsafe Array(UnsafeBufferPointer(start: clinicavoice_contract_descriptors(), count: clinicavoice_contract_descriptors_size()))
 }

@@ -86,6 +86,13 @@ package enum SettingValue: Sendable, Hashable {
 
   static func text(_ text: String?) -> SettingValue? { text.map { SettingValue.text($0) } }
 
+  var description: String {
+    switch self {
+    case .text(let text): text
+    case .flag(let isOn): isOn ? "true" : "false"
+    }
+  }
+
   var json: String {
     switch self {
     case .text(let text): JSONText.quoted(text)

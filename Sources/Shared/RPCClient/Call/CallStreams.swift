@@ -1,5 +1,6 @@
 internal import NIOCore
 internal import RPC
+internal import StandardProtos
 internal import Synchronization
 
 /// The response messages of a call, for the task that reads them.
@@ -109,8 +110,8 @@ extension ClientCall {
 extension RPCError {
   /// The error of a call that did not end with OK.
   init(_ outcome: ClientCallState.Outcome, cause: (any Error)? = nil) {
-    self.init(
-      outcome.code, outcome.message, details: StatusDetails.decode(outcome.statusDetails, for: outcome.code),
-      metadata: outcome.trailingMetadata, cause: cause)
+    self.init(code: outcome.code, message: outcome.message, statusDetails: outcome.statusDetails)
+    metadata = outcome.trailingMetadata
+    self.cause = cause
   }
 }

@@ -294,6 +294,7 @@ extension ClientCall {
       &retry, outcome, progress: outcome.isUnprocessed ? .refused : .processed,
       committed: outcome.isCommitted || !request.isReplayable, deadline: options.deadline)
     guard case .retry(let at) = decision else { return false }
+    leaveStream()
     phase = .waiting
     state = ClientCallState(kind: kind, maxMessageLength: settings.maxReceiveMessageLength)
     request.rewind()
@@ -309,6 +310,7 @@ extension ClientCall {
   }
 
   private func end(_ outcome: Outcome) {
+    leaveStream()
     phase = .over
     deadlineTimer?.cancel()
     deadlineTimer = nil
@@ -316,6 +318,12 @@ extension ClientCall {
     retryTimer = nil
     request.commit()
     router.callEnded(self, outcome.code)
+  }
+
+  /// Wants nothing more of the attempt's stream; what of the request was not sent yet is not sent any more (W39).
+  private func leaveStream() {
+    guard case .open(let stream, let connection) = phase else { return }
+    if stream.isLocalClosed { connection.forget(stream) } else { connection.reset(stream, .noError) }
   }
 
   private func deliver() {

@@ -11,7 +11,7 @@ final class ChannelCore: @unchecked Sendable {
   let loop: any EventLoop
   let target: ChannelTarget
   private let configuration: RPCClientConfiguration
-  private let connector: any ClientConnector
+  private let connector: any ByteConnector
   private let resolver: any NameResolver
   private let logger: Logger
 
@@ -37,7 +37,7 @@ final class ChannelCore: @unchecked Sendable {
   }
 
   init(
-    target: ChannelTarget, loop: any EventLoop, configuration: RPCClientConfiguration, connector: any ClientConnector,
+    target: ChannelTarget, loop: any EventLoop, configuration: RPCClientConfiguration, connector: any ByteConnector,
     resolver: any NameResolver, logger: Logger
   ) {
     self.target = target

@@ -128,7 +128,10 @@ extension ClientConnection {
     schedulePump()
   }
 
-  /// The call wants no more events of the stream.
+  /// The call wants no more events of the stream, which is ending by itself.
+  func forget(_ stream: HTTP2Stream) { stream.context = nil }
+
+  /// The call wants no more events of the stream, and neither side shall send on it.
   func reset(_ stream: HTTP2Stream, _ code: ClientCallState.Reset) {
     stream.context = nil
     session.reset(stream, HTTP2ErrorCode(rawValue: code.rawValue))

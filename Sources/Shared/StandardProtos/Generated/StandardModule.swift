@@ -68,7 +68,7 @@ package enum StandardRegistry {
 
 /// The proto files as they are, for reflection.
 package enum StandardDescriptors {
-  /// A serialized `google.protobuf.FileDescriptorSet` with all imports, each file after those it imports.
+  /// A serialized `google.protobuf.FileDescriptorSet`, each file after those it imports.
   package static let fileDescriptorSet: [UInt8] =
     unsafe Array(UnsafeBufferPointer(start: clinicavoice_standard_descriptors(), count: clinicavoice_standard_descriptors_size()))
 }

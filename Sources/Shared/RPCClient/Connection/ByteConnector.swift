@@ -1,7 +1,7 @@
 package import NIOCore
 
 /// Makes byte connections for a channel: TCP, TLS over it, a Unix socket, or memory.
-package protocol ClientConnector: Sendable {
+package protocol ByteConnector: Sendable {
   /// `https` or `http`, for `:scheme`.
   var scheme: String { get }
 

@@ -1,47 +1,47 @@
-import NIOCore
-
 /// HTTP/2 frames built by hand from RFC 9113, so that the session's oracle is not the session.
-struct FrameBuilder {
-  enum Kind: UInt8 {
+package struct FrameBuilder: Sendable {
+  package enum Kind: UInt8 {
     case data = 0, headers, priority, rstStream, settings, pushPromise, ping, goAway, windowUpdate, continuation
   }
 
-  static let endStream: UInt8 = 0x1
-  static let ack: UInt8 = 0x1
-  static let endHeaders: UInt8 = 0x4
+  package static let endStream: UInt8 = 0x1
+  package static let ack: UInt8 = 0x1
+  package static let endHeaders: UInt8 = 0x4
 
-  private(set) var bytes: [UInt8] = []
+  package private(set) var bytes: [UInt8] = []
 
-  static let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
+  package init() {}
+
+  package static let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
 
   /// The client's preface and an empty SETTINGS.
-  static func clientStart() -> FrameBuilder {
+  package static func clientStart() -> FrameBuilder {
     var builder = FrameBuilder()
     builder.bytes = preface
     builder.frame(.settings)
     return builder
   }
 
-  mutating func frame(_ kind: Kind, flags: UInt8 = 0, stream: UInt32 = 0, _ payload: [UInt8] = []) {
+  package mutating func frame(_ kind: Kind, flags: UInt8 = 0, stream: UInt32 = 0, _ payload: [UInt8] = []) {
     let length = UInt32(payload.count)
     bytes += [UInt8(length >> 16 & 0xFF), UInt8(length >> 8 & 0xFF), UInt8(length & 0xFF), kind.rawValue, flags]
     bytes += Self.bigEndian(stream)
     bytes += payload
   }
 
-  mutating func headers(_ stream: UInt32, _ fields: [(String, String)], endStream: Bool = false) {
+  package mutating func headers(_ stream: UInt32, _ fields: [(String, String)], endStream: Bool = false) {
     let flags = Self.endHeaders | (endStream ? Self.endStream : 0)
     frame(.headers, flags: flags, stream: stream, Self.block(fields))
   }
 
-  mutating func data(_ stream: UInt32, _ payload: [UInt8], endStream: Bool = false) {
+  package mutating func data(_ stream: UInt32, _ payload: [UInt8], endStream: Bool = false) {
     frame(.data, flags: endStream ? Self.endStream : 0, stream: stream, payload)
   }
 
-  mutating func reset(_ stream: UInt32, _ code: UInt32) { frame(.rstStream, stream: stream, Self.bigEndian(code)) }
+  package mutating func reset(_ stream: UInt32, _ code: UInt32) { frame(.rstStream, stream: stream, Self.bigEndian(code)) }
 
   /// Literal fields without indexing and without Huffman coding (RFC 7541 6.2.2): needs no table.
-  static func block(_ fields: [(String, String)]) -> [UInt8] {
+  package static func block(_ fields: [(String, String)]) -> [UInt8] {
     fields.flatMap { name, value in [0] + string(name) + string(value) }
   }
 
@@ -57,21 +57,28 @@ struct FrameBuilder {
     return length + [UInt8(rest)] + bytes
   }
 
-  static func bigEndian(_ value: UInt32) -> [UInt8] {
+  package static func bigEndian(_ value: UInt32) -> [UInt8] {
     [UInt8(value >> 24), UInt8(value >> 16 & 0xFF), UInt8(value >> 8 & 0xFF), UInt8(value & 0xFF)]
   }
 }
 
 /// A frame as it was on the wire. Header blocks stay encoded.
-struct ParsedFrame: Equatable, CustomStringConvertible {
-  var kind: UInt8
-  var flags: UInt8
-  var stream: UInt32
-  var payload: [UInt8]
+package struct ParsedFrame: Equatable, Sendable, CustomStringConvertible {
+  package var kind: UInt8
+  package var flags: UInt8
+  package var stream: UInt32
+  package var payload: [UInt8]
 
-  var description: String { "frame(kind \(kind), flags \(flags), stream \(stream), \(payload.count) bytes)" }
+  package init(kind: UInt8, flags: UInt8, stream: UInt32, payload: [UInt8]) {
+    self.kind = kind
+    self.flags = flags
+    self.stream = stream
+    self.payload = payload
+  }
 
-  static func parse(_ bytes: [UInt8]) -> [ParsedFrame] {
+  package var description: String { "frame(kind \(kind), flags \(flags), stream \(stream), \(payload.count) bytes)" }
+
+  package static func parse(_ bytes: [UInt8]) -> [ParsedFrame] {
     var frames: [ParsedFrame] = []
     var rest = bytes[...]
     while rest.count >= 9 {
@@ -84,4 +91,8 @@ struct ParsedFrame: Equatable, CustomStringConvertible {
     }
     return frames
   }
+}
+
+extension UInt32 {
+  package init(bigEndianBytes bytes: [UInt8]) { self = bytes.prefix(4).reduce(0) { $0 << 8 | UInt32($1) } }
 }

@@ -1,0 +1,63 @@
+internal import FoundationEssentials
+internal import Logging
+internal import NIOCore
+internal import RPC
+internal import RPCClient
+internal import Sockets
+
+/// Our channel to patient-service: over mutual TLS with our own certificate, or in plaintext with a token.
+struct PeerConnection: Sendable {
+  /// What the service calls through.
+  let channel: any RPCChannel
+  private let client: RPCClientChannel
+  private let tls: ClientTLS?
+
+  /// `nil` where the configuration names no peer.
+  init?(_ configuration: ServeConfiguration, on loop: any EventLoop, logger: Logger) throws(LaunchFailure) {
+    guard let peer = configuration.patientService else { return nil }
+    tls = try Self.tls(peer, identity: configuration.tls)
+    let target: ChannelTarget
+    do throws(TargetError) {
+      target = try ChannelTarget(parsing: peer.target, defaultPort: tls == nil ? 80 : 443)
+    } catch {
+      throw LaunchFailure(.configuration, error.description)
+    }
+    client = RPCClientChannel(
+      target: target, connector: SocketConnector(tls: tls, hostName: target.hostName), on: loop, logger: logger)
+    if let file = peer.tokenFile {
+      channel = BearerChannel(client, token: try Self.token(file))
+    } else {
+      channel = client
+    }
+  }
+
+  func close() async { await client.close() }
+
+  /// Reads the certificates again, for new connections.
+  func reload() throws { try tls?.reload() }
+
+  private static func tls(
+    _ peer: ServeConfiguration.PatientService, identity: ServeConfiguration.TLS?
+  ) throws(LaunchFailure) -> ClientTLS? {
+    guard let ca = peer.ca, let identity else { return nil }
+    do throws(TLSFilesError) {
+      return try ClientTLS(
+        ClientTLSFiles(
+          serverAuthorities: ca,
+          identity: TLSIdentityFiles(certificateChain: identity.certificate, privateKey: identity.key)))
+    } catch {
+      throw LaunchFailure(.configuration, error.description)
+    }
+  }
+
+  private static func token(_ file: String) throws(LaunchFailure) -> String {
+    guard let data = try? Data(contentsOf: URL(filePath: file)) else {
+      throw LaunchFailure(.configuration, "The file \(file) of --patient-service-token-file cannot be read.")
+    }
+    let token = String(decoding: data, as: UTF8.self).filter { !$0.isWhitespace }
+    guard !token.isEmpty, token.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) else {
+      throw LaunchFailure(.configuration, "The file \(file) of --patient-service-token-file holds no token.")
+    }
+    return token
+  }
+}

@@ -1,0 +1,83 @@
+internal import Glibc
+internal import Logging
+internal import RPCServer
+internal import ServiceLifecycle
+internal import StandardServices
+internal import UnixSignals
+
+/// A service that serves, until a signal ends it.
+struct RunningService: Sendable {
+  let server: RPCServer
+  let health: HealthStatus
+  let peer: PeerConnection?
+  let logger: Logger
+  /// What SIGHUP does.
+  let reload: @Sendable () throws -> Void
+
+  func run() async throws(LaunchFailure) {
+    // Ends in the reverse order: the server first, then what its handlers use.
+    var services: [any Service] = [ServerService(server: server, health: health)]
+    if let peer { services.insert(PeerService(peer: peer), at: 0) }
+    let group = ServiceGroup(services: services, logger: quietLogger)
+    do {
+      // Leaving the scope cancels the listener.
+      async let _ = listenForSignals(group)
+      try await group.run()
+    } catch {
+      throw LaunchFailure(.software, "The service ended by itself: \(type(of: error)).")
+    }
+  }
+
+  /// The group's own log is about its machinery; ours says what happens.
+  private var quietLogger: Logger {
+    var logger = logger
+    logger.logLevel = max(logger.logLevel, .error)
+    return logger
+  }
+
+  private func listenForSignals(_ group: ServiceGroup) async {
+    var isEnding = false
+    for await signal in await UnixSignalsSequence(trapping: [.sigterm, .sigint, .sighup]) {
+      switch signal {
+      case .sighup:
+        do {
+          try reload()
+          logger.notice("read the certificates again")
+        } catch {
+          logger.error("the certificates stay as they were", metadata: ["reason": "\(error)"])
+        }
+      case _ where isEnding:
+        logger.warning("ending at once", metadata: ["signal": "\(signal)"])
+        // What was acknowledged is durable; everything else may be lost, as it is when the machine stops.
+        _exit(128 + (signal == .sigint ? SIGINT : SIGTERM))
+      default:
+        isEnding = true
+        logger.notice("draining", metadata: ["signal": "\(signal)"])
+        await group.triggerGracefulShutdown()
+      }
+    }
+  }
+}
+
+private struct ServerService: Service {
+  let server: RPCServer
+  let health: HealthStatus
+
+  func run() async throws {
+    try await withGracefulShutdownHandler {
+      try await server.run()
+    } onGracefulShutdown: {
+      health.beginDrain()
+      server.beginGracefulShutdown()
+    }
+  }
+}
+
+private struct PeerService: Service {
+  let peer: PeerConnection
+
+  func run() async throws {
+    try? await gracefulShutdown()
+    await peer.close()
+  }
+}

@@ -1,0 +1,186 @@
+import HTTP2
+import NIOCore
+import RPC
+import RPCServer
+import TestSupport
+import Testing
+
+@Suite("A server's connections: drain, keepalive, limits in time")
+struct ConnectionTests {
+  @Test("W45: the drain says GOAWAY twice, serves what came in between, and closes when calls are done")
+  func drain() async throws {
+    let harness = try await ServerHarness()
+    let call = harness.open(ServerHarness.request("Both"))
+    try await harness.exchange()
+    harness.server.beginGracefulShutdown()
+    try await harness.exchange()
+    #expect(harness.goAways == ["2147483647 NO_ERROR ", "1 NO_ERROR "])
+    #expect(harness.channel.isActive)
+    call.outbound.writeBytes(ServerHarness.framed([1]))
+    harness.client.finishRequest(call)
+    try await harness.exchange()
+    #expect(harness.replies[1]?.messages == [[1]])
+    #expect(harness.replies[1]?.status == "0")
+    #expect(!harness.channel.isActive)
+    try await harness.server.run()
+  }
+
+  @Test("what outlasts the grace of a shutdown is ended")
+  func hardEnd() async throws {
+    var configuration = RPCServerConfiguration()
+    configuration.shutdownGrace = .seconds(5)
+    let harness = try await ServerHarness(configuration: configuration)
+    _ = harness.open(ServerHarness.request("Both"))
+    try await harness.exchange()
+    harness.server.beginGracefulShutdown()
+    try await harness.advance(by: .milliseconds(4999))
+    #expect(harness.channel.isActive)
+    try await harness.advance(by: .milliseconds(1))
+    #expect(!harness.channel.isActive)
+    try await harness.server.run()
+  }
+
+  @Test("an idle connection is closed at once by a shutdown")
+  func idleDrain() async throws {
+    let harness = try await ServerHarness()
+    _ = try await harness.call(ServerHarness.request("Unary"), ServerHarness.framed([1]))
+    harness.server.beginGracefulShutdown()
+    try await harness.exchange()
+    #expect(!harness.channel.isActive)
+  }
+
+  @Test("a peer that does not speak HTTP/2 in time is cut off", arguments: [[], FrameBuilder.preface] as [[UInt8]])
+  func handshakeTimeout(bytes: [UInt8]) async throws {
+    let harness = try await ServerHarness()
+    if !bytes.isEmpty { try await harness.channel.writeInbound(ByteBuffer(bytes: bytes)) }
+    await harness.loop.advanceTime(by: .milliseconds(9_999))
+    #expect(harness.channel.isActive)
+    await harness.loop.advanceTime(by: .milliseconds(1))
+    #expect(!harness.channel.isActive)
+  }
+
+  @Test("bytes that are no HTTP/2 end the connection")
+  func garbage() async throws {
+    let harness = try await ServerHarness()
+    try await harness.channel.writeInbound(ByteBuffer(string: "GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
+    #expect(!harness.channel.isActive)
+  }
+
+  @Test("W48: the fourth early PING is too many")
+  func pingStrikes() async throws {
+    let harness = try await ServerHarness()
+    try await harness.exchange()
+    for index in 1...4 {
+      #expect(harness.channel.isActive)
+      harness.client.ping(UInt64(index))
+      try await harness.exchange()
+    }
+    #expect(harness.goAways == ["0 ENHANCE_YOUR_CALM too_many_pings"])
+    #expect(!harness.channel.isActive)
+  }
+
+  @Test("W49: an idle connection is drained after its time, and a call starts the time anew")
+  func maxIdle() async throws {
+    var configuration = RPCServerConfiguration()
+    configuration.connection.maxIdle = .seconds(60)
+    let harness = try await ServerHarness(configuration: configuration)
+    try await harness.advance(by: .seconds(50))
+    _ = try await harness.call(ServerHarness.request("Unary"), ServerHarness.framed([1]))
+    try await harness.advance(by: .seconds(59))
+    #expect(harness.channel.isActive)
+    try await harness.advance(by: .seconds(1))
+    #expect(harness.goAways.first == "2147483647 NO_ERROR ")
+    #expect(!harness.channel.isActive)
+  }
+
+  @Test("an unanswered keepalive ping ends the connection")
+  func keepalive() async throws {
+    var configuration = RPCServerConfiguration()
+    configuration.connection.keepaliveTime = .seconds(30)
+    configuration.connection.keepaliveTimeout = .seconds(20)
+    let harness = try await ServerHarness(configuration: configuration)
+    try await harness.exchange()
+    await harness.loop.advanceTime(by: .seconds(30))
+    let ping = try #require(try await harness.channel.readOutbound(as: ByteBuffer.self))
+    #expect(ParsedFrame.parse(Array(ping.readableBytesView)).map(\.kind) == [FrameBuilder.Kind.ping.rawValue])
+    await harness.loop.advanceTime(by: .milliseconds(19_999))
+    #expect(harness.channel.isActive)
+    await harness.loop.advanceTime(by: .milliseconds(1))
+    #expect(!harness.channel.isActive)
+  }
+
+  @Test("WIRE 1.4: a connection works on after many bytes were sent to calls that were over")
+  func abandonedBytes() async throws {
+    let harness = try await ServerHarness()
+    for _ in 0..<30 {
+      let call = harness.open(ServerHarness.request("Nope"))
+      call.outbound.writeBytes([UInt8](repeating: 0, count: 60_000))
+      harness.client.finishRequest(call)
+      try await harness.exchange()
+    }
+    let reply = try await harness.call(ServerHarness.request("Unary"), ServerHarness.framed([1]))
+    #expect(reply.status == "0")
+  }
+}
+
+@Suite("ConnectionPolicy")
+struct ConnectionPolicyTests {
+  static let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
+
+  static func policy(_ change: (inout ConnectionPolicy.Configuration) -> Void = { _ in }) -> ConnectionPolicy {
+    var configuration = ConnectionPolicy.Configuration()
+    change(&configuration)
+    var policy = ConnectionPolicy(configuration, now: start, ageJitter: 1.1)
+    policy.handshakeCompleted()
+    return policy
+  }
+
+  @Test("W49: the age has jitter")
+  func age() {
+    var policy = Self.policy { $0.maxAge = .seconds(100) }
+    #expect(policy.nextDeadline == Self.start + .seconds(110))
+    #expect(policy.tick(now: Self.start + .milliseconds(109_999)) == nil)
+    #expect(policy.tick(now: Self.start + .seconds(110)) == .beginDrain(reason: "max_age"))
+  }
+
+  @Test("W48: strikes start anew when the server sent something")
+  func strikes() {
+    var policy = Self.policy()
+    for _ in 0..<3 { #expect(policy.clientPinged(hasCalls: false, now: Self.start) == nil) }
+    policy.sentHeadersOrData()
+    for _ in 0..<3 { #expect(policy.clientPinged(hasCalls: false, now: Self.start) == nil) }
+    #expect(policy.clientPinged(hasCalls: false, now: Self.start) == .tooManyPings)
+  }
+
+  @Test("W48: pings five minutes apart are welcome with calls, and too many without", arguments: [true, false])
+  func slowPings(hasCalls: Bool) {
+    var policy = Self.policy()
+    let actions = (0..<5).map { index in
+      policy.clientPinged(hasCalls: hasCalls, now: Self.start + .minutes(Int64(5 * index)))
+    }
+    #expect(actions.contains(.tooManyPings) == !hasCalls)
+  }
+
+  @Test("W45: the second GOAWAY follows the PING's answer, or a second later")
+  func drainPing() {
+    var answered = Self.policy()
+    #expect(answered.drainBegan(grace: nil, now: Self.start))
+    #expect(answered.drainPingAnswered() == .finishDrain)
+    #expect(answered.tick(now: Self.start + .seconds(1)) == nil)
+    var silent = Self.policy()
+    #expect(silent.drainBegan(grace: nil, now: Self.start))
+    #expect(silent.tick(now: Self.start + .seconds(1)) == .finishDrain)
+    #expect(silent.drainPingAnswered() == nil)
+    #expect(!silent.drainBegan(grace: nil, now: Self.start))
+  }
+
+  @Test("bytes of any kind postpone the ping and count as its answer")
+  func anyBytes() {
+    var policy = Self.policy { $0.keepaliveTime = .seconds(30) }
+    policy.received(now: Self.start + .seconds(29))
+    #expect(policy.tick(now: Self.start + .seconds(30)) == nil)
+    #expect(policy.tick(now: Self.start + .seconds(59)) == .sendKeepalivePing)
+    policy.received(now: Self.start + .seconds(60))
+    #expect(policy.tick(now: Self.start + .seconds(79)) == nil)
+  }
+}
