@@ -102,7 +102,7 @@ let package = Package(
     shared("EncryptedStorage", ["CEncryptedVFS"], settings: unsafeSwiftSettings),
     shared("MemoryEngine", ["Storage", .collections]),
     shared(
-      "EmbeddedEngine", ["Storage", .grdb, .grdbSQLite, .crypto, .logging, .deque],
+      "EmbeddedEngine", ["Storage", "EncryptedStorage", .grdb, .grdbSQLite, .crypto, .logging, .deque],
       settings: unsafeSwiftSettings),
 
     // What both services are made of
@@ -147,7 +147,8 @@ let package = Package(
       path: "Sources/Tools/BenchServer", swiftSettings: swiftSettings),
     // Writes to a store until it is killed; for the tests of that.
     .executableTarget(
-      name: "store-crash-writer", dependencies: ["Storage", "EmbeddedEngine"], path: "Sources/Tools/StoreCrashWriter",
+      name: "store-crash-writer", dependencies: ["Storage", "EmbeddedEngine", "EncryptedStorage"],
+      path: "Sources/Tools/StoreCrashWriter",
       swiftSettings: swiftSettings),
 
     // Tests
@@ -166,9 +167,9 @@ let package = Package(
     tests(
       "Contract", ["Contract", "StandardProtos", "ProtobufBridge", "RPC", "generate-contract", .nioCore],
       exclude: ["check_schema.py"]),
-    tests("Storage", ["Storage", "MemoryEngine", "EmbeddedEngine"]),
+    tests("Storage", ["Storage", "MemoryEngine", "EmbeddedEngine", "EncryptedStorage"]),
     tests("EncryptedStorage", ["EncryptedStorage", .grdb]),
-    tests("EmbeddedEngine", ["Storage", "EmbeddedEngine", "store-crash-writer", .grdb, .grdbSQLite]),
+    tests("EmbeddedEngine", ["Storage", "EmbeddedEngine", "EncryptedStorage", "store-crash-writer", .grdb, .grdbSQLite]),
     tests("Auth", ["Auth", "Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging]),
     tests("Observability", ["Observability", "Identity", "RPC", .nioCore, .logging]),
     tests(
