@@ -100,7 +100,7 @@ internal import CEncryptedVFS
 }
 
 /// What is wrong with an encrypted store or its keys, in one sentence for whoever operates it.
-package enum EncryptedStorageError: Error, Equatable, CustomStringConvertible {
+package enum EncryptedStorageError: Error, Hashable, CustomStringConvertible {
   case unknownKey(id: UInt32, path: String)
   case wrongKey(id: UInt32, path: String)
   case notEncrypted(path: String)
@@ -108,6 +108,8 @@ package enum EncryptedStorageError: Error, Equatable, CustomStringConvertible {
   case newerFormat(path: String)
   /// A page does not authenticate.
   case damaged(path: String)
+  /// A rekey was told to stop.
+  case interrupted
   /// Others kept using the database in a way that held the operation up.
   case busy(path: String)
   /// SQLite's extended result code.
@@ -122,6 +124,7 @@ package enum EncryptedStorageError: Error, Equatable, CustomStringConvertible {
     case .notADatabase(let path): "\(path) is not an encrypted store, or both copies of its header are damaged."
     case .newerFormat(let path): "\(path) was encrypted by a newer version of this software."
     case .damaged(let path): "A page of \(path) does not authenticate: it is damaged."
+    case .interrupted: "The rekey was interrupted; what it has done stays done."
     case .busy(let path): "\(path) was in use for too long; try again."
     case .sqlite(let code): "SQLite answered \(code), \(unsafe String(cString: sqlite3_errstr(code)))."
     }

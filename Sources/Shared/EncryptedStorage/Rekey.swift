@@ -13,16 +13,16 @@ extension EncryptedVFS {
   /// Encrypts everything in the database that is not under the newest key anew, and empties the WAL, while others read and
   /// write. Blocks; meant for a thread of its own.
   ///
-  /// Works in steps of at most 256 pages, each of which survives a crash at any point. Interrupted (by a crash, or an error
-  /// thrown by `progress`), it is simply called again and passes over what is done.
+  /// Works in steps of at most 256 pages, each of which survives a crash at any point. Interrupted (by a crash, or by
+  /// `progress`), it is simply called again and passes over what is done.
   ///
-  /// - Parameter progress: called after each step.
+  /// - Parameter progress: called after each step; `false` interrupts.
   /// - Returns: the keys that are still in use: only the newest, unless others wrote under an older one meanwhile.
   /// - Throws: ``EncryptedStorageError/damaged(path:)`` when a page does not authenticate, ``EncryptedStorageError/busy(path:)``
-  ///   when readers or writers do not let the WAL be emptied; or what `progress` throws.
+  ///   when readers or writers do not let the WAL be emptied, ``EncryptedStorageError/interrupted``.
   package func rekey(
-    databaseAt path: String, progress: (RekeyProgress) throws -> Void = { _ in }
-  ) throws -> [KeyUse] {
+    databaseAt path: String, progress: (RekeyProgress) -> Bool = { _ in true }
+  ) throws(EncryptedStorageError) -> [KeyUse] {
     let connection = try RekeyConnection(uri: uri(databaseAt: path), path: path)
     var done = RekeyProgress(pages: 0, total: 0, rewritten: 0)
     var step = CEVRekeyStep(next_page: 1, page_count: 0, rewritten: 0)
@@ -31,7 +31,7 @@ extension EncryptedVFS {
       done.total = step.page_count
       done.pages = min(step.next_page - 1, step.page_count)
       done.rewritten += UInt64(step.rewritten)
-      try progress(done)
+      guard progress(done) else { throw .interrupted }
     } while step.next_page <= step.page_count
     try connection.emptyWAL()
     return try keysInUse(databaseAt: path)

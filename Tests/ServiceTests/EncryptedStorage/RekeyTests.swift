@@ -18,8 +18,6 @@ struct RekeyTests {
     return try EncryptedFixture(copying: fixture, EncryptedFixture.ring(1, 2))
   }
 
-  private struct Interruption: Error {}
-
   /// The ids of the keys in use.
   private func keys(_ fixture: EncryptedFixture) throws -> [UInt32] {
     try fixture.vfs.keysInUse(databaseAt: fixture.path).map(\.id)
@@ -30,7 +28,10 @@ struct RekeyTests {
     let fixture = try store()
     #expect(try keys(fixture) == [1])
     var steps: [EncryptedVFS.RekeyProgress] = []
-    let left = try fixture.vfs.rekey(databaseAt: fixture.path) { steps.append($0) }
+    let left = try fixture.vfs.rekey(databaseAt: fixture.path) {
+      steps.append($0)
+      return true
+    }
     let pages = try fixture.pageCount
     #expect(left.map(\.id) == [2])
     #expect(left.first?.pages == UInt64(pages))
@@ -51,7 +52,10 @@ struct RekeyTests {
     _ = try fixture.vfs.rekey(databaseAt: fixture.path)
     let before = try fixture.read(fixture.path)
     var rewritten: UInt64 = 0
-    _ = try fixture.vfs.rekey(databaseAt: fixture.path) { rewritten = $0.rewritten }
+    _ = try fixture.vfs.rekey(databaseAt: fixture.path) {
+      rewritten = $0.rewritten
+      return true
+    }
     #expect(rewritten == 0)
     #expect(try fixture.read(fixture.path) == before)
   }
@@ -80,11 +84,11 @@ struct RekeyTests {
       do {
         _ = try fixture.vfs.rekey(databaseAt: fixture.path) { progress in
           mine = progress.rewritten
-          if mine > 0 && progress.pages < progress.total { throw Interruption() }
+          return mine == 0 || progress.pages == progress.total
         }
         total += mine
         break
-      } catch is Interruption { total += mine }
+      } catch EncryptedStorageError.interrupted { total += mine }
       let crashed = try EncryptedFixture(copying: fixture)
       #expect(try crashed.withPool(EncryptedFixture.readAll) == Array(1...Self.rows))
     }
