@@ -148,8 +148,7 @@ let package = Package(
     // Writes to a store until it is killed; for the tests of that.
     .executableTarget(
       name: "store-crash-writer", dependencies: ["Storage", "EmbeddedEngine", "EncryptedStorage"],
-      path: "Sources/Tools/StoreCrashWriter",
-      swiftSettings: swiftSettings),
+      path: "Sources/Tools/StoreCrashWriter", swiftSettings: swiftSettings),
 
     // Tests
     .target(name: "TestSupport", path: "Tests/ServiceTests/Support/Wire", swiftSettings: swiftSettings),
@@ -169,7 +168,8 @@ let package = Package(
       exclude: ["check_schema.py"]),
     tests("Storage", ["Storage", "MemoryEngine", "EmbeddedEngine", "EncryptedStorage"]),
     tests("EncryptedStorage", ["EncryptedStorage", .grdb]),
-    tests("EmbeddedEngine", ["Storage", "EmbeddedEngine", "EncryptedStorage", "store-crash-writer", .grdb, .grdbSQLite]),
+    tests(
+      "EmbeddedEngine", ["Storage", "EmbeddedEngine", "EncryptedStorage", "store-crash-writer", .grdb, .grdbSQLite]),
     tests("Auth", ["Auth", "Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging]),
     tests("Observability", ["Observability", "Identity", "RPC", .nioCore, .logging]),
     tests(
