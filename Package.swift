@@ -117,8 +117,8 @@ let package = Package(
       "Lifecycle",
       [
         "RPC", "RPCServer", "RPCClient", "StandardServices", "Sockets", "Identity", "Auth", "Observability", "Storage",
-        "EmbeddedEngine", "CivilTime", "ServiceCore", "StandardProtos", .argumentParser, .configuration,
-        .serviceLifecycle, .unixSignals, .logging, .nioCore, .nioPosix, .crypto,
+        "EmbeddedEngine", "EncryptedStorage", "CivilTime", "ServiceCore", "StandardProtos", .argumentParser,
+        .configuration, .serviceLifecycle, .unixSignals, .logging, .nioCore, .nioPosix, .crypto,
       ]),
 
     // The services
@@ -191,7 +191,10 @@ let package = Package(
       path: "Tests/ServiceTests/Support/Services", swiftSettings: swiftSettings),
     tests(
       "ServiceCore",
-      ["ServiceCore", "ServiceTestSupport", "CivilTime", "Identity", "MemoryEngine", "RPC", "StandardProtos", "Storage"]),
+      [
+        "ServiceCore", "ServiceTestSupport", "CivilTime", "Identity", "MemoryEngine", "RPC", "StandardProtos",
+        "Storage",
+      ]),
     tests(
       "PatientService",
       [
