@@ -27,7 +27,8 @@ struct MutationCall {
   let key: IdempotencyKey?
 
   var directoryCaller: PatientDirectoryCaller {
-    PatientDirectoryCaller(deadline: context.deadline, token: principal.forwardableToken)
+    PatientDirectoryCaller(
+      deadline: context.deadline, token: principal.forwardableToken, correlationID: context.correlationID)
   }
 
   /// - Parameters:

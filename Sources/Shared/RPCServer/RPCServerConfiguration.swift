@@ -18,6 +18,9 @@ package struct RPCServerConfiguration: Sendable {
   package var http2 = HTTP2Session.Configuration()
   package var connection = ConnectionPolicy.Configuration()
   package var budget = PeerBudget.Configuration()
+  /// Every status that is not OK gets a `google.rpc.ErrorInfo` of this domain if it has none, those included that the
+  /// runtime decides on before or beside the interceptors. `nil`: statuses go out as they are.
+  package var errorDomain: String?
   /// How long calls in flight may go on after ``RPCServer/beginGracefulShutdown()``.
   package var shutdownGrace: TimeAmount = .seconds(30)
 

@@ -73,7 +73,8 @@ package final class ServerConnection: ChannelInboundHandler {
     budget = PeerBudget(shared.configuration.budget, now: now)
     callLimits = ServerCall.Limits(
       maxSendMessageLength: shared.configuration.maxSendMessageLength,
-      maxResponseHeaderListSize: shared.configuration.maxResponseHeaderListSize)
+      maxResponseHeaderListSize: shared.configuration.maxResponseHeaderListSize,
+      errorDomain: shared.configuration.errorDomain)
   }
 
   // MARK: Channel
@@ -227,8 +228,7 @@ package final class ServerConnection: ChannelInboundHandler {
   }
 
   private func reject(_ stream: HTTP2Stream, _ error: RPCError) {
-    ResponseStatus(error, context: nil, limit: callLimits.maxResponseHeaderListSize)
-      .sendTrailersOnly(on: stream, of: session)
+    ResponseStatus(error, context: nil, limits: callLimits).sendTrailersOnly(on: stream, of: session)
   }
 
   private func requestArrived(on stream: HTTP2Stream, end: Bool) {

@@ -150,6 +150,7 @@ extension ServiceRunner {
     }
     var settings = RPCServerConfiguration()
     settings.shutdownGrace = TimeAmount(configuration.shutdownGrace)
+    settings.errorDomain = Definition.policy.domain
     let place = configuration.listen
     let server = RPCServer(
       configuration: settings, listen: [.init(.tcp(host: place.host, port: place.port), tls: tls)],
