@@ -183,7 +183,10 @@ let package = Package(
     tests("Observability", ["Observability", "Identity", "RPC", .nioCore, .logging]),
     tests(
       "Lifecycle",
-      ["Lifecycle", "CivilTime", "Identity", "Storage", "RPC", .configuration, .argumentParser, .logging]),
+      [
+        "Lifecycle", "EncryptedStorage", "CivilTime", "Identity", "Storage", "RPC", .configuration, .argumentParser,
+        .logging,
+      ]),
     tests("CivilTime", ["CivilTime"]),
     // Shared by the suites of the services.
     .target(
