@@ -103,7 +103,9 @@ package import RPC
       }
       return nil
     }
-    let event = queue[queueHead]
+    // Moved out, so that the block that comes with it has one owner and its storage can be used again.
+    var event = HTTP2Event.settings
+    swap(&event, &queue[queueHead])
     queueHead += 1
     if case .closed(let stream, _) = event { retired = stream }
     return event

@@ -9,10 +9,7 @@ package enum HeaderName: UInt8, Sendable, Hashable {
   /// Which well-known name these bytes spell. Names are lower-case in HTTP/2, so the comparison is exact.
   package init(_ name: UnsafeBufferPointer<UInt8>) {
     self = .other
-    func matches(_ text: StaticString) -> Bool {
-      text.utf8CodeUnitCount == name.count
-        && UnsafeBufferPointer(start: text.utf8Start, count: text.utf8CodeUnitCount).elementsEqual(name)
-    }
+    func matches(_ text: StaticString) -> Bool { name.isEqual(to: text) }
     switch name.count {
     case 2 where matches("te"): self = .te
     case 4 where matches("host"): self = .host
@@ -43,7 +40,9 @@ package struct HeaderFields: Sendable {
     package let token: HeaderName
     fileprivate let start: Int32
     fileprivate let nameEnd: Int32
-    fileprivate let end: Int32
+    /// Without the spaces around the value, which gRPC peers may send (W13).
+    fileprivate let valueStart: Int32
+    fileprivate let valueEnd: Int32
   }
 
   package private(set) var fields: [Field] = []
@@ -65,36 +64,60 @@ package struct HeaderFields: Sendable {
   }
 
   package mutating func append(name: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>) {
-    let start = Int32(bytes.count)
+    let start = bytes.count
     bytes.append(contentsOf: name)
     bytes.append(contentsOf: value)
-    fields.append(
-      Field(
-        token: HeaderName(name), start: start, nameEnd: start + Int32(name.count), end: Int32(bytes.count)))
+    appendField(HeaderName(name), start: start, nameEnd: start + name.count)
   }
 
   package mutating func append(_ name: String, _ value: some Sequence<UInt8>) {
-    let start = Int32(bytes.count)
+    let start = bytes.count
     bytes.append(contentsOf: name.utf8)
-    let nameEnd = Int32(bytes.count)
+    let nameEnd = bytes.count
     bytes.append(contentsOf: value)
-    let token = bytes[Int(start)..<Int(nameEnd)].withUnsafeBufferPointer { HeaderName($0) }
-    fields.append(Field(token: token, start: start, nameEnd: nameEnd, end: Int32(bytes.count)))
+    let token = bytes[start..<nameEnd].withUnsafeBufferPointer { HeaderName($0) }
+    appendField(token, start: start, nameEnd: nameEnd)
   }
+
+  /// Notes the field whose bytes were just appended.
+  private mutating func appendField(_ token: HeaderName, start: Int, nameEnd: Int) {
+    var valueStart = nameEnd
+    var valueEnd = bytes.count
+    while valueStart < valueEnd, Self.isSpace(bytes[valueStart]) { valueStart += 1 }
+    while valueEnd > valueStart, Self.isSpace(bytes[valueEnd - 1]) { valueEnd -= 1 }
+    fields.append(
+      Field(
+        token: token, start: Int32(start), nameEnd: Int32(nameEnd), valueStart: Int32(valueStart),
+        valueEnd: Int32(valueEnd)))
+  }
+
+  private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
   package mutating func append(_ name: String, _ value: String) { append(name, value.utf8) }
 
   package func nameRange(of field: Field) -> Range<Int> { Int(field.start)..<Int(field.nameEnd) }
-  package func valueRange(of field: Field) -> Range<Int> { Int(field.nameEnd)..<Int(field.end) }
+  /// Without the spaces around it.
+  package func valueRange(of field: Field) -> Range<Int> { Int(field.valueStart)..<Int(field.valueEnd) }
 
   package func nameBytes(of field: Field) -> ArraySlice<UInt8> { bytes[nameRange(of: field)] }
+  package func valueBytes(of field: Field) -> ArraySlice<UInt8> { bytes[valueRange(of: field)] }
 
-  /// The value without leading and trailing spaces, which gRPC peers may send (W13).
-  package func valueBytes(of field: Field) -> ArraySlice<UInt8> {
-    var slice = bytes[valueRange(of: field)]
-    while let first = slice.first, first == 0x20 || first == 0x09 { slice.removeFirst() }
-    while let last = slice.last, last == 0x20 || last == 0x09 { slice.removeLast() }
-    return slice
+  /// Calls `body` with the value in place, for what must not cost a copy.
+  package func withValue<Result>(of field: Field, _ body: (UnsafeBufferPointer<UInt8>) -> Result) -> Result {
+    bytes.withUnsafeBufferPointer { body(UnsafeBufferPointer(rebasing: $0[valueRange(of: field)])) }
+  }
+
+  package func value(of field: Field, is text: StaticString) -> Bool {
+    withValue(of: field) { $0.isEqual(to: text) }
+  }
+
+  /// Whether a name begins and ends so; an empty text fits every name.
+  func name(of field: Field, hasPrefix prefix: StaticString = "", hasSuffix suffix: StaticString = "") -> Bool {
+    bytes.withUnsafeBufferPointer { bytes in
+      let name = bytes[nameRange(of: field)]
+      return UnsafeBufferPointer(rebasing: name.prefix(prefix.utf8CodeUnitCount)).isEqual(to: prefix)
+        && UnsafeBufferPointer(rebasing: name.suffix(suffix.utf8CodeUnitCount)).isEqual(to: suffix)
+    }
   }
 
   package func name(of field: Field) -> String { String(decoding: nameBytes(of: field), as: UTF8.self) }
@@ -117,7 +140,23 @@ extension HeaderFields: ExpressibleByDictionaryLiteral {
 extension HeaderFields: Equatable {
   /// The same names and values in the same order.
   package static func == (lhs: HeaderFields, rhs: HeaderFields) -> Bool {
-    lhs.bytes == rhs.bytes
-      && lhs.fields.elementsEqual(rhs.fields) { $0.nameEnd == $1.nameEnd && $0.end == $1.end }
+    lhs.fields.count == rhs.fields.count
+      && zip(lhs.fields, rhs.fields).allSatisfy { left, right in
+        lhs.nameBytes(of: left) == rhs.nameBytes(of: right) && lhs.valueBytes(of: left) == rhs.valueBytes(of: right)
+      }
+  }
+}
+
+extension UnsafeBufferPointer<UInt8> {
+  /// Byte for byte. Written out, because this runs several times per call.
+  package func isEqual(to text: StaticString) -> Bool {
+    guard count == text.utf8CodeUnitCount else { return false }
+    let other = text.utf8Start
+    var index = 0
+    while index < count {
+      if self[index] != other[index] { return false }
+      index += 1
+    }
+    return true
   }
 }

@@ -8,10 +8,9 @@ extension Metadata {
   package init(_ fields: HeaderFields) throws(RPCError) {
     self.init()
     for field in fields.fields where field.token == .other || field.token == .userAgent {
-      let name = fields.nameBytes(of: field)
-      if name.starts(with: Self.reservedPrefix) { continue }
+      if fields.name(of: field, hasPrefix: "grpc-") { continue }
       let value = fields.valueBytes(of: field)
-      guard name.hasBinarySuffix else {
+      guard fields.name(of: field, hasSuffix: "-bin") else {
         if value.allSatisfy(Self.isPrintable) { add(fields.value(of: field), for: fields.name(of: field)) }
         continue
       }
@@ -23,8 +22,6 @@ extension Metadata {
       }
     }
   }
-
-  private static let reservedPrefix = Array("grpc-".utf8)
 
   fileprivate static func isPrintable(_ byte: UInt8) -> Bool { (0x20...0x7E).contains(byte) }
 }

@@ -72,14 +72,16 @@ package struct ServerCallState {
     var failure: RPCError?
     for field in fields.fields {
       switch field.token {
-      case .method: isPost = fields.valueBytes(of: field).elementsEqual("POST".utf8)
-      case .contentType: isGRPC = ContentType.isGRPC(fields.valueBytes(of: field))
+      case .method: isPost = fields.value(of: field, is: "POST")
+      case .contentType:
+        isGRPC =
+          fields.value(of: field, is: "application/grpc") || ContentType.isGRPC(fields.valueBytes(of: field))
       case .authority: authority = field
       case .host: host = field
       case .grpcTimeout:
         result.timeout = GRPCTimeout.parse(fields.valueBytes(of: field))
         if result.timeout == nil { failure = RPCError(.internal, "The grpc-timeout header is malformed.") }
-      case .grpcEncoding where !fields.valueBytes(of: field).elementsEqual("identity".utf8):
+      case .grpcEncoding where !fields.value(of: field, is: "identity"):
         failure = RPCError(.unimplemented, "The grpc-encoding is not supported; grpc-accept-encoding lists what is.")
       case .other, .userAgent: hasCustomMetadata = true
       default: break

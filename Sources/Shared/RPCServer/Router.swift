@@ -12,6 +12,8 @@ package struct Router: Sendable {
   }
 
   private var routes: [Route] = []
+  /// The bytes of each route's path.
+  private var paths: [[UInt8]] = []
   /// Open addressing by a hash of the path: `slots[hash & mask]` is an index into `routes`, or -1.
   private var slots: [Int32] = [Int32](repeating: -1, count: 16)
   package private(set) var services: [ServiceDescriptor] = []
@@ -25,12 +27,12 @@ package struct Router: Sendable {
 
   /// The route of exactly this path, bytes compared with bytes (W6; CVE-2026-33186's lesson: what is routed is what
   /// interceptors see).
-  func route(_ path: ArraySlice<UInt8>) -> Route? {
+  func route(_ path: UnsafeBufferPointer<UInt8>) -> Route? {
     let mask = slots.count - 1
     var slot = Self.hash(path) & mask
     while slots[slot] >= 0 {
-      let route = routes[Int(slots[slot])]
-      if route.path.utf8.elementsEqual(path) { return route }
+      let index = Int(slots[slot])
+      if Self.areEqual(paths[index], path) { return routes[index] }
       slot = (slot + 1) & mask
     }
     return nil
@@ -38,24 +40,29 @@ package struct Router: Sendable {
 
   private mutating func add(_ route: Route) {
     routes.append(route)
+    paths.append(Array(route.path.utf8))
     while slots.count < routes.count * 4 { slots = [Int32](repeating: -1, count: slots.count * 2) }
     for slot in slots.indices { slots[slot] = -1 }
     let mask = slots.count - 1
     // The first registration of a path wins: it is found first.
-    for (index, route) in routes.enumerated() {
-      var slot = Self.hash(Array(route.path.utf8)[...]) & mask
+    for (index, path) in paths.enumerated() {
+      var slot = path.withUnsafeBufferPointer(Self.hash) & mask
       while slots[slot] >= 0 { slot = (slot + 1) & mask }
       slots[slot] = Int32(index)
     }
   }
 
   /// FNV-1a. The keys are ours, so that nobody can provoke collisions among them.
-  private static func hash(_ bytes: ArraySlice<UInt8>) -> Int {
-    bytes.withUnsafeBufferPointer { bytes in
-      var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-      for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
-      return Int(truncatingIfNeeded: hash >> 7) & Int.max
-    }
+  private static func hash(_ bytes: UnsafeBufferPointer<UInt8>) -> Int {
+    var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+    for byte in bytes { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+    return Int(truncatingIfNeeded: hash >> 7) & Int.max
+  }
+
+  private static func areEqual(_ path: [UInt8], _ other: UnsafeBufferPointer<UInt8>) -> Bool {
+    guard path.count == other.count else { return false }
+    for index in other.indices where path[index] != other[index] { return false }
+    return true
   }
 }
 

@@ -194,9 +194,7 @@ package final class ServerConnection: ChannelInboundHandler {
     case .reject(let error): return reject(stream, error)
     case .route(let routed): request = routed
     }
-    guard let path = fields.first(.path).map({ fields.valueBytes(of: $0) }),
-      let route = shared.router.route(path)
-    else {
+    guard let path = fields.first(.path), let route = fields.withValue(of: path, shared.router.route) else {
       let name = fields.value(.path) ?? ""
       return reject(stream, RPCError(.unimplemented, "No such method: \(name.prefix(200))"))
     }
