@@ -117,8 +117,8 @@ let package = Package(
       "Lifecycle",
       [
         "RPC", "RPCServer", "RPCClient", "StandardServices", "Sockets", "Identity", "Auth", "Observability", "Storage",
-        "EmbeddedEngine", "CivilTime", "ServiceCore", "StandardProtos", .argumentParser, .configuration,
-        .serviceLifecycle, .unixSignals, .logging, .nioCore, .nioPosix, .crypto,
+        "EmbeddedEngine", "EncryptedStorage", "CivilTime", "ServiceCore", "StandardProtos", .argumentParser,
+        .configuration, .serviceLifecycle, .unixSignals, .logging, .nioCore, .nioPosix, .crypto,
       ]),
 
     // The services
@@ -154,11 +154,20 @@ let package = Package(
     .target(name: "TestSupport", path: "Tests/ServiceTests/Support/Wire", swiftSettings: swiftSettings),
     tests("RPC", ["RPC", "TestSupport", .nioCore]),
     tests("HTTP2", ["HTTP2", "RPC", "TestSupport", .nioCore]),
+    tests("Sockets", ["Sockets", "RPC", .nioCore, .nioPosix, .nioSSL, .x509, .crypto, .logging]),
     tests(
       "RPCServer",
       ["RPCServer", "RPC", "HTTP2", "Sockets", "TestSupport", .nioCore, .nioPosix, .nioEmbedded, .logging]),
-    tests("RPCClient", ["RPCClient", "RPC", .nioCore]),
-    tests("InProcess", ["InProcess", "RPC", "RPCClient", "RPCServer", .nioCore]),
+    // Shared by the suites of the RPC client.
+    .target(
+      name: "EchoTestSupport", dependencies: ["RPC", .nioCore], path: "Tests/ServiceTests/Support/Echo",
+      swiftSettings: swiftSettings),
+    tests(
+      "RPCClient",
+      [
+        "RPCClient", "RPCServer", "Sockets", "EchoTestSupport", "RPC", .nioCore, .nioPosix, .x509, .crypto, .logging,
+      ]),
+    tests("InProcess", ["InProcess", "EchoTestSupport", "RPC", "RPCClient", "RPCServer", .nioCore]),
     tests("StandardServices", ["StandardServices", "StandardProtos", "InProcess", "RPC"]),
     tests(
       "ProtobufBridge",
@@ -174,7 +183,10 @@ let package = Package(
     tests("Observability", ["Observability", "Identity", "RPC", .nioCore, .logging]),
     tests(
       "Lifecycle",
-      ["Lifecycle", "CivilTime", "Identity", "Storage", "RPC", .configuration, .argumentParser, .logging]),
+      [
+        "Lifecycle", "EncryptedStorage", "CivilTime", "Identity", "Storage", "RPC", .configuration, .argumentParser,
+        .logging,
+      ]),
     tests("CivilTime", ["CivilTime"]),
     // Shared by the suites of the services.
     .target(
@@ -182,7 +194,10 @@ let package = Package(
       path: "Tests/ServiceTests/Support/Services", swiftSettings: swiftSettings),
     tests(
       "ServiceCore",
-      ["ServiceCore", "ServiceTestSupport", "CivilTime", "Identity", "MemoryEngine", "RPC", "StandardProtos", "Storage"]),
+      [
+        "ServiceCore", "ServiceTestSupport", "CivilTime", "Identity", "MemoryEngine", "RPC", "StandardProtos",
+        "Storage",
+      ]),
     tests(
       "PatientService",
       [

@@ -2,6 +2,7 @@ internal import Contract
 internal import Identity
 internal import Lifecycle
 internal import RPC
+internal import ServiceCore
 internal import Storage
 
 /// Starts `patient-service`: reads nothing, decides nothing, puts the parts together.
@@ -14,9 +15,11 @@ struct PatientServiceMain: ServiceDefinition {
   static var fileDescriptorSet: [UInt8] { ContractDescriptors.fileDescriptorSet }
 
   static func makeServices(_ dependencies: ServiceDependencies) async throws -> [any RPCService] {
-    [
+    let key = try await PageTokenKey.load(from: dependencies.store, table: PatientTable.schema, errors: .patient)
+    return [
       PatientServiceHandlers(
-        tables: dependencies.store, clock: dependencies.clock, defaultZone: dependencies.defaultTimeZone)
+        tables: dependencies.store, clock: dependencies.clock, defaultZone: dependencies.defaultTimeZone,
+        pageTokens: PageTokens(key: key))
     ]
   }
 

@@ -27,6 +27,8 @@ struct PatientDirectoryCaller: Sendable {
   var deadline: NIODeadline?
   /// The caller's own token, which the patient service verifies again (DESIGN 7). Never logged.
   var token: String?
+  /// Names the caller's call; it travels along, so that the logs of both services tell of one.
+  var correlationID: String?
 }
 
 /// Why the directory gave no answer. Nothing may be written then.

@@ -1,4 +1,5 @@
 internal import Contract
+internal import Identity
 internal import NIOCore
 internal import RPC
 internal import ServiceCore
@@ -95,6 +96,7 @@ extension RPCPatientDirectory {
   ) async throws(PatientDirectoryError) -> Answer {
     var options = CallOptions(deadline: min(now() + Self.budget, caller.deadline ?? .distantFuture))
     if let token = caller.token { options.metadata.add(token, for: Self.onBehalfOf) }
+    if let id = caller.correlationID { options.metadata.add(id, for: IdentityMetadata.correlationID) }
     var attempt = 1
     while true {
       do throws(RPCError) {

@@ -24,6 +24,10 @@ extension AppointmentError: RPCErrorConvertible {
           "from": from.wireName, "to": to.wireName,
           "allowed": from.successors.map(\.wireName).joined(separator: ","),
         ])
+    case .statusForbids(let status, let allowed):
+      return errors.make(
+        .invalidStatusTransition, "The appointment's status does not allow this.",
+        metadata: ["from": status.wireName, "allowed": allowed.map(\.wireName).joined(separator: ",")])
     case .appointmentInPast:
       return errors.make(.appointmentInPast, "The appointment's date is past.")
     case .slotConflict(let report):

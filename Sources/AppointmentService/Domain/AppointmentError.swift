@@ -9,6 +9,8 @@ enum AppointmentError: Error, Sendable {
   case patientNotFound(id: String)
   case patientInactive
   case invalidTransition(from: AppointmentStatus, to: AppointmentStatus)
+  /// The status forbids another change than one of status; `allowed` are those that permit it.
+  case statusForbids(AppointmentStatus, allowed: [AppointmentStatus])
   /// Reinstating what is past.
   case appointmentInPast
   case slotConflict(SlotConflictReport)

@@ -30,12 +30,56 @@ extension AppointmentRecord {
     return changed
   }
 
+  /// The appointment at another time, which its reschedule history remembers; the status stays.
+  func moving(to slot: AppointmentSlot, by principal: String, at now: Instant) -> AppointmentRecord {
+    var changed = self
+    let time = changed.touch(by: principal, at: now)
+    changed.slot = slot
+    changed.histories.append(
+      RescheduleChange(old: self.slot.placement, new: slot.placement), to: \.reschedules, by: principal, at: time)
+    return changed
+  }
+
+  /// The appointment with other details. Changed notes, cleared ones too, are an entry of their history.
+  ///
+  /// - Returns: the same version when nothing changes (DOMAIN 8).
+  func changing(_ details: AppointmentDetails, by principal: String, at now: Instant) -> AppointmentRecord {
+    guard details != self.details else { return self }
+    var changed = self
+    let time = changed.touch(by: principal, at: now)
+    changed.details = details
+    if details.notes != notes {
+      changed.histories.append(NotesChange(notes: details.notes ?? ""), to: \.notes, by: principal, at: time)
+    }
+    return changed
+  }
+
   /// Counts a mutation; `updatedAt` always grows (DOMAIN 2), even if the clock does not.
   private mutating func touch(by principal: String, at now: Instant) -> Instant {
     updatedAt = max(now, updatedAt.adding(microseconds: 1))
     updatedBy = principal
     version += 1
     return updatedAt
+  }
+}
+
+/// What UpdateAppointment may change (DOMAIN 4).
+struct AppointmentDetails: Sendable, Hashable {
+  var notes: String?
+  var type: AppointmentType
+  var transcriptionID: String?
+}
+
+extension AppointmentRecord {
+  var details: AppointmentDetails {
+    get { AppointmentDetails(notes: notes, type: type, transcriptionID: transcriptionID) }
+    set { (notes, type, transcriptionID) = (newValue.notes, newValue.type, newValue.transcriptionID) }
+  }
+}
+
+extension AppointmentSlot {
+  fileprivate var placement: RescheduleChange.Placement {
+    RescheduleChange.Placement(start: start, duration: duration, timeZone: timeZone)
   }
 }
 

@@ -31,7 +31,7 @@ struct SlotConflictReport: Sendable, Hashable {
       violations.removeLast()
     }
     return errors.make(
-      .slotConflict, "The clinician is busy at that time.",
+      .slotConflict, "The clinician is busy at that time\(requestIndex.map { ": requests[\($0)]" } ?? "").",
       metadata: ["conflict_count": String(conflicts.count)],
       details: [.preconditionFailure(violations), .other(typeURL: typed.typeURL, value: typed.value)])
   }

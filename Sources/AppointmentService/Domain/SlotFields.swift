@@ -59,7 +59,7 @@ struct SlotFields {
     return (slot, rules)
   }
 
-  private func checkedDate(at field: String, _ violations: inout FieldViolations) -> CivilDate? {
+  func checkedDate(at field: String, _ violations: inout FieldViolations) -> CivilDate? {
     if date.isEmpty {
       violations.add(.required, at: field, "A date is required.")
       return nil
@@ -75,7 +75,7 @@ struct SlotFields {
     return value
   }
 
-  private func checkedTime(at field: String, _ violations: inout FieldViolations) -> CivilTimeOfDay? {
+  func checkedTime(at field: String, _ violations: inout FieldViolations) -> CivilTimeOfDay? {
     if time.isEmpty {
       violations.add(.required, at: field, "A time is required.")
       return nil
@@ -87,7 +87,7 @@ struct SlotFields {
     return value
   }
 
-  private func checkedDuration(at field: String, _ violations: inout FieldViolations) -> Int? {
+  func checkedDuration(at field: String, _ violations: inout FieldViolations) -> Int? {
     if duration == 0 { return defaultDuration }
     guard Self.durations.contains(Int(duration)), duration % 15 == 0 else {
       violations.add(.outOfRange, at: field, "A duration is a multiple of 15 minutes from 15 to 1440.")
@@ -96,7 +96,7 @@ struct SlotFields {
     return Int(duration)
   }
 
-  private func checkedRules(
+  func checkedRules(
     at field: String, _ zones: SlotZones, _ violations: inout FieldViolations
   ) throws -> TimeZoneRules? {
     do throws(TimeZoneError) {

@@ -27,7 +27,26 @@ struct MutationCall {
   let key: IdempotencyKey?
 
   var directoryCaller: PatientDirectoryCaller {
-    PatientDirectoryCaller(deadline: context.deadline, token: principal.forwardableToken)
+    PatientDirectoryCaller(
+      deadline: context.deadline, token: principal.forwardableToken, correlationID: context.correlationID)
+  }
+
+  /// - Parameters:
+  ///   - requestID: `nil` when the request carries none, or writes nothing and must not use it up.
+  ///   - canonicalRequest: the request without its id.
+  init(
+    _ context: ServerContext, _ principal: Principal, _ scope: ClinicianScope, requestID: ResourceID?,
+    canonicalRequest: some WireMessage
+  ) throws(RPCError) {
+    self.context = context
+    self.principal = principal
+    self.scope = scope
+    guard let requestID else {
+      key = nil
+      return
+    }
+    key = try IdempotencyKey(
+      requestId: requestID, principal: principal, method: context.path, canonicalRequest: canonicalRequest)
   }
 }
 
@@ -42,17 +61,19 @@ extension AppointmentHandlers {
 
   /// The refusal of a slot, with what could be booked instead.
   ///
-  /// - Parameter ignored: the appointment that is being moved.
+  /// - Parameters:
+  ///   - ignored: the appointment that is being moved.
+  ///   - planned: what the same request takes already, beside what is stored.
   func slotConflict(
     _ conflicts: [BusyInterval], for slot: AppointmentSlot, in rules: TimeZoneRules, clinician: String,
-    ignoring ignored: String? = nil, requestIndex: Int? = nil
+    ignoring ignored: String? = nil, beside planned: [BusyInterval] = [], requestIndex: Int? = nil
   ) async throws -> AppointmentError {
     let busy = try await store.busy(of: clinician, in: SlotSuggestions.window(of: slot))
       .filter { $0.kind != .appointment || $0.id != ignored }
     return .slotConflict(
       SlotConflictReport(
-        conflicts: conflicts, suggestions: SlotSuggestions.next(after: slot, busy: busy, in: rules), rules: rules,
-        requestIndex: requestIndex))
+        conflicts: conflicts, suggestions: SlotSuggestions.next(after: slot, busy: busy + planned, in: rules),
+        rules: rules, requestIndex: requestIndex))
   }
 
   /// The rules of a zone that a stored appointment names.

@@ -165,11 +165,3 @@ extension AppointmentV1.Appointment {
 extension AppointmentRecord {
   var etag: Etag { Etag(version: version) }
 }
-
-extension GoogleProtobuf.Timestamp {
-  init(_ instant: Instant) {
-    self.init()
-    seconds = instant.seconds
-    nanos = instant.nanoseconds
-  }
-}

@@ -16,22 +16,15 @@ extension AppointmentHandlers {
     let requestID = violations.optionalID(request.requestId, at: "request_id")
     let path = FieldPath("appointment")
     let draft = try BookingDraft(
-      request.appointment, at: path, zones: SlotZones(database: timeZones, defaultID: defaultTimeZone),
+      request.appointment, at: path, zones: zones,
       violations: &violations)
     try violations.check(errors: errors)
     guard let draft else { throw errors.internalFault() }
 
     var canonical = request
     canonical.requestId = ""
-    // What writes nothing needs no protection, and must not use up the id.
-    let key =
-      try request.validateOnly
-      ? nil
-      : requestID.map { requestID throws(RPCError) in
-        try IdempotencyKey(
-          requestId: requestID, principal: principal, method: context.path, canonicalRequest: canonical)
-      }
-    let call = MutationCall(context: context, principal: principal, scope: scope, key: key)
+    let call = try MutationCall(
+      context, principal, scope, requestID: request.validateOnly ? nil : requestID, canonicalRequest: canonical)
     let record = try await book(
       draft, at: path, allowingPast: request.allowPast, writing: !request.validateOnly, call)
 

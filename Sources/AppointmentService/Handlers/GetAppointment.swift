@@ -40,7 +40,8 @@ extension AppointmentHandlers {
     in scope: ClinicianScope, principal: Principal, context: ServerContext
   ) async throws -> PatientVisibility? {
     guard let identity = scope.linkedIdentity else { return nil }
-    let caller = PatientDirectoryCaller(deadline: context.deadline, token: principal.forwardableToken)
+    let caller = PatientDirectoryCaller(
+      deadline: context.deadline, token: principal.forwardableToken, correlationID: context.correlationID)
     do throws(PatientDirectoryError) {
       return PatientVisibility(
         patients: try await patients.linkedPatients(identity: identity, clinician: scope.userId, for: caller))

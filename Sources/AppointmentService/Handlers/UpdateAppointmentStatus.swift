@@ -30,11 +30,7 @@ extension AppointmentHandlers {
 
     var canonical = request
     canonical.requestId = ""
-    let key = try requestID.map { requestID throws(RPCError) in
-      try IdempotencyKey(
-        requestId: requestID, principal: principal, method: context.path, canonicalRequest: canonical)
-    }
-    let call = MutationCall(context: context, principal: principal, scope: scope, key: key)
+    let call = try MutationCall(context, principal, scope, requestID: requestID, canonicalRequest: canonical)
     let change = StatusRequest(id: id.description, status: status, reason: reason, etag: request.etag)
     var response = AppointmentV1.UpdateAppointmentStatusResponse()
     response.appointment = AppointmentV1.Appointment(try await apply(change, call))

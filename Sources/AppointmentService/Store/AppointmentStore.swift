@@ -18,6 +18,18 @@ struct AppointmentStore: Sendable {
     }
   }
 
+  /// Those of the appointments that exist with that clinician, in the order of `ids` (at most 100, no duplicates).
+  func appointments(_ ids: [String], clinician: String) async throws(RPCError) -> [AppointmentRecord] {
+    try await reading { () async throws(StoreError) in
+      let keys = ids.map { AppointmentItem.key($0, clinician: clinician) }
+      var records: [AppointmentRecord] = []
+      for item in try await tables.batchGet(keys, from: Tables.appointments) {
+        records.append(try AppointmentItem.record(item))
+      }
+      return records
+    }
+  }
+
   /// Whether a transcription belongs to an appointment already, whoever's it is.
   func isLinked(transcription: String) async throws(RPCError) -> Bool {
     try await reading { () async throws(StoreError) in
@@ -105,6 +117,17 @@ extension AppointmentStore {
   }
 }
 
+extension AppointmentStore {
+  /// The writes that move a transcription's link along with a changed appointment.
+  func relinking(from old: String?, to new: String?, of record: AppointmentRecord) -> [Write] {
+    guard old != new else { return [] }
+    return [
+      old.map { TranscriptionLink.deletion($0, appointment: record) },
+      new.map { TranscriptionLink.creation($0, appointment: record) },
+    ].compactMap { $0 }
+  }
+}
+
 /// The sentinel that makes a transcription belong to one appointment at most (DESIGN 6).
 enum TranscriptionLink {
   static func key(_ transcription: String) -> ItemKey { ItemKey("transcription#\(transcription)", "-") }
@@ -116,5 +139,10 @@ enum TranscriptionLink {
       "clinicianId": .string(appointment.clinician),
     ]
     return .put(item, in: Tables.appointments, if: .notExists("id"))
+  }
+
+  static func deletion(_ transcription: String, appointment: AppointmentRecord) -> Write {
+    .delete(
+      key(transcription), in: Tables.appointments, if: .equals("appointmentId", .string(appointment.id)))
   }
 }

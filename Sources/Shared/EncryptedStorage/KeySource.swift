@@ -2,7 +2,7 @@ internal import CEncryptedVFS
 internal import Foundation
 
 /// Where a service takes its keys from. Never the command line, which every user of the machine can read.
-package enum KeySource: Sendable, Equatable {
+package enum KeySource: Sendable, Hashable {
   /// A regular file of the service's user (or of root) that nobody else can read or write.
   case file(String)
   /// The name of a variable; its value stays in the process's environment.

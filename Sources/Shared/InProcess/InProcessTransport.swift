@@ -32,7 +32,7 @@ package final class InProcessTransport: ByteConnector {
         throw ConnectFailure(phase: .connecting, address: "in-process", cause: "the server does not accept connections")
       }
       let (client, server) = MemoryChannel.pair(on: loop)
-      try server.pipeline.syncOperations.addHandler(ServerConnection(self.shared, peer: self.peer()))
+      try server.pipeline.syncOperations.addHandler(ServerConnection(self.shared, peer: self.peer(), now: loop.now))
       try configure(client)
       self.state.withLock { $0.connections.append(server) }
       server.closeFuture.whenComplete { _ in

@@ -33,32 +33,6 @@ package struct ErrorShapingInterceptor: ServerInterceptor {
     }
     // A status that is no failure cannot be thrown; whoever does has a bug.
     if shaped.code == .ok { shaped = RPCError(.internal, "The server failed in an unexpected way.", cause: error) }
-    if shaped.errorReason == nil {
-      shaped.details.insert(.errorInfo(reason: shaped.code.defaultReason, domain: domain), at: 0)
-    }
-    return shaped
-  }
-}
-
-extension RPCError {
-  /// The reason of its `ErrorInfo`.
-  var errorReason: String? {
-    for case .errorInfo(let reason, _, _) in details { return reason }
-    return nil
-  }
-}
-
-extension StatusCode {
-  /// The reason of a failure that gave none. Source: DOMAIN 10.
-  fileprivate var defaultReason: String {
-    switch self {
-    case .dataLoss: "RECORD_CORRUPT"
-    case .invalidArgument: "VALIDATION_FAILED"
-    case .permissionDenied: "ROLE_NOT_ALLOWED"
-    case .unauthenticated: "CREDENTIALS_INVALID"
-    case .ok, .cancelled, .unknown, .deadlineExceeded, .notFound, .alreadyExists, .resourceExhausted,
-      .failedPrecondition, .aborted, .outOfRange, .unimplemented, .internal, .unavailable:
-      description
-    }
+    return shaped.withErrorInfo(domain: domain)
   }
 }

@@ -16,11 +16,11 @@ enum MessageCodec {
       var scan = WireScan(budget: budget)
       try unsafe scan.scan(bytes, as: Message.layout.descriptor)
       if scan.isPlain {
-        return try unsafe unpack(type, bytes, memory: scan.memory).get()
+        return try unsafe unpack(type, bytes, memory: scan.memory)
       }
       let rewritten = try unsafe WireRewriter.rewrite(bytes, as: Message.layout.descriptor)
       return try unsafe rewritten.withUnsafeBytes { rewritten in
-        unsafe decode(type, rewritten: rewritten, budget: budget)
+        Result { () throws(WireProblem) in try unsafe decode(type, rewritten: rewritten, budget: budget) }
       }.get()
     } catch {
       throw WireMessageError("\(Message.protoName): \(error.description).")
@@ -29,21 +29,17 @@ enum MessageCodec {
 
   private static func decode<Message: ProtobufMessage>(
     _ type: Message.Type, rewritten bytes: UnsafeRawBufferPointer, budget: Int
-  ) -> Result<Message, WireProblem> {
+  ) throws(WireProblem) -> Message {
     var scan = WireScan(budget: budget, isRewritten: true)
-    do throws(WireProblem) {
-      try unsafe scan.scan(bytes, as: Message.layout.descriptor)
-    } catch {
-      return .failure(error)
-    }
-    return unsafe unpack(type, bytes, memory: scan.memory)
+    try unsafe scan.scan(bytes, as: Message.layout.descriptor)
+    return try unsafe unpack(type, bytes, memory: scan.memory)
   }
 
   private static func unpack<Message: ProtobufMessage>(
     _ type: Message.Type, _ bytes: UnsafeRawBufferPointer, memory: Int
-  ) -> Result<Message, WireProblem> {
+  ) throws(WireProblem) -> Message {
     var memory = DecodingMemory(limit: memory)
-    return unsafe withUnsafeMutablePointer(to: &memory) { memory in
+    return try unsafe withUnsafeMutablePointer(to: &memory) { (memory) throws(WireProblem) -> Message in
       var allocator = unsafe ProtobufCAllocator(
         alloc: { memory, size in
           unsafe memory?.assumingMemoryBound(to: DecodingMemory.self).pointee.allocate(size)
@@ -51,11 +47,11 @@ enum MessageCodec {
         free: { _, _ in }, allocator_data: memory)
       let start = unsafe bytes.baseAddress?.assumingMemoryBound(to: UInt8.self)
       let root = unsafe protobuf_c_message_unpack(Message.layout.descriptor, &allocator, bytes.count, start)
-      guard let root = unsafe root else { return .failure(.refused) }
+      guard let root = unsafe root else { throw .refused }
       var decoder = MessageDecoder()
       let message = unsafe Message(decoding: UnsafeRawPointer(root), &decoder)
-      if let path = decoder.invalidPath { return .failure(.invalidUTF8(path: path)) }
-      return .success(message)
+      if let path = decoder.invalidPath { throw .invalidUTF8(path: path) }
+      return message
     }
   }
 

@@ -1,5 +1,11 @@
 package import CProtobuf
 
+#if canImport(Glibc)
+  internal import Glibc
+#else
+  internal import Darwin
+#endif
+
 /// Turns the C structs of one message into Swift values. Generated code calls it.
 ///
 /// A failure is kept rather than thrown, so that generated code stays a straight line; the caller asks at the end.
@@ -12,7 +18,10 @@ package struct MessageDecoder {
   package mutating func string(_ data: ProtobufCBinaryData, _ field: StaticString) -> String {
     guard unsafe data.len > 0 else { return "" }
     let bytes = unsafe UnsafeBufferPointer(start: data.data, count: data.len)
-    if let string = unsafe String(validating: bytes, as: UTF8.self) { return string }
+    // Decoding repairs what is ill-formed, so a string with the same bytes was well-formed. This is several times faster
+    // than `String(validating:as:)`, which the standard library does not specialize.
+    let string = unsafe String(decoding: bytes, as: UTF8.self)
+    if unsafe string.hasBytes(bytes) { return string }
     if invalidPath == nil { invalidPath = "\(field)" }
     return ""
   }
@@ -103,5 +112,16 @@ extension MessageDecoder {
     _ type: Value.Type, _ start: UnsafeMutablePointer<Int32>?, count: Int
   ) -> [Value] {
     unsafe scalars(start, count: count).map(Value.init(rawValue:))
+  }
+}
+
+extension String {
+  fileprivate func hasBytes(_ bytes: UnsafeBufferPointer<UInt8>) -> Bool {
+    guard utf8.count == bytes.count else { return false }
+    let isSame: Bool? = unsafe utf8.withContiguousStorageIfAvailable { own in
+      guard let own = own.baseAddress, let other = bytes.baseAddress else { return bytes.isEmpty }
+      return unsafe memcmp(own, other, bytes.count) == 0
+    }
+    return unsafe isSame ?? utf8.elementsEqual(bytes)
   }
 }

@@ -26,7 +26,8 @@ extension ClientCallState {
     }
     if isGRPC, status == 200 {
       if let encoding = fields.value(.grpcEncoding), encoding != "identity" {
-        return abort(.internal, "The server compresses with '\(encoding.prefix(64))', which this client did not accept.")
+        return abort(
+          .internal, "The server compresses with '\(encoding.prefix(64))', which this client did not accept.")
       }
       do throws(RPCError) {
         initialMetadata = try Metadata(fields)
@@ -87,7 +88,8 @@ extension ClientCallState.Response {
     guard let foreignContentType else {
       return (code, "The response has no grpc-status; its HTTP status is \(httpStatus).")
     }
-    var message = "The response is not gRPC: HTTP status \(httpStatus), content-type '\(foreignContentType.prefix(128))'"
+    var message =
+      "The response is not gRPC: HTTP status \(httpStatus), content-type '\(foreignContentType.prefix(128))'"
     if !quotedBody.isEmpty { message += ", body \"\(String(decoding: quotedBody, as: UTF8.self))\"" }
     return (code, message + ".")
   }

@@ -25,10 +25,14 @@ package struct WireMessageError: Error, Sendable, Hashable {
 extension WireMessage {
   /// Decodes one whole message.
   package init(serialized buffer: ByteBuffer) throws(WireMessageError) {
-    let result: Result<Self, WireMessageError> = buffer.withUnsafeReadableBytes { bytes in
-      do throws(WireMessageError) { return .success(try Self(serialized: bytes)) } catch { return .failure(error) }
+    do {
+      self = try buffer.withUnsafeReadableBytes { bytes in try Self(serialized: bytes) }
+    } catch let error as WireMessageError {
+      throw error
+    } catch {
+      // The closure throws nothing else; the buffer's method only does not say so.
+      throw WireMessageError("\(error)")
     }
-    self = try result.get()
   }
 
   /// The serialized message on its own.

@@ -37,7 +37,8 @@ package final class RPCClientChannel: RPCChannel {
   ///   - tls: `nil`: plaintext.
   /// - Throws: ``TargetError`` when the target cannot be parsed.
   package convenience init(
-    target: String, tls: ClientTLS?, eventLoopGroup: any EventLoopGroup, configuration: RPCClientConfiguration = .init(),
+    target: String, tls: ClientTLS?, eventLoopGroup: any EventLoopGroup,
+    configuration: RPCClientConfiguration = .init(),
     logger: Logger = Logger(label: "rpc.client")
   ) throws(TargetError) {
     let target = try ChannelTarget(parsing: target, defaultPort: tls == nil ? 80 : 443)
@@ -51,9 +52,9 @@ package final class RPCClientChannel: RPCChannel {
   }
 
   #if os(Linux)
-  private static let userAgent = "grpc-swift-native/1.0 (linux)"
+    private static let userAgent = "grpc-swift-native/1.0 (linux)"
   #else
-  private static let userAgent = "grpc-swift-native/1.0 (darwin)"
+    private static let userAgent = "grpc-swift-native/1.0 (darwin)"
   #endif
 
   /// Takes no more calls, lets those under way end, and closes the connections.
@@ -121,7 +122,8 @@ extension RPCClientChannel {
     }
   }
 
-  private func makeCall<Input, Output>(_ method: MethodDescriptor<Input, Output>, _ options: CallOptions) -> ClientCall {
+  private func makeCall<Input, Output>(_ method: MethodDescriptor<Input, Output>, _ options: CallOptions) -> ClientCall
+  {
     ClientCall(
       path: method.path, kind: method.kind, options: options, loop: core.loop, router: core, settings: settings)
   }

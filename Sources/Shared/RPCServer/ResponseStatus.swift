@@ -16,13 +16,15 @@ struct ResponseStatus {
   /// `nil` for OK without metadata.
   private let fields: HeaderFields?
 
-  /// - Parameter limit: what the block may measure; beyond it details, then metadata, then the text are left out.
-  init(_ error: RPCError?, context: ServerContext?, limit: Int) {
+  /// - Parameter limits: what the block may measure; beyond it details, then metadata, then the text are left out.
+  init(_ error: RPCError?, context: ServerContext?, limits: ServerCall.Limits) {
     let trailing = context?.trailingMetadata ?? [:]
-    guard let error else {
+    let limit = limits.maxResponseHeaderListSize
+    guard var error else {
       fields = trailing.isEmpty ? nil : Self.fields(nil, trailing, limit)
       return
     }
+    if let domain = limits.errorDomain { error = error.withErrorInfo(domain: domain) }
     var metadata = error.metadata
     for entry in trailing.entries { metadata.add(entry.value, for: entry.name) }
     fields = Self.fields(error, metadata, limit)

@@ -35,6 +35,7 @@ final class ServerCall: @unchecked Sendable {
   struct Limits: Sendable {
     var maxSendMessageLength: Int
     var maxResponseHeaderListSize: Int
+    var errorDomain: String?
   }
 
   init(
@@ -129,7 +130,7 @@ final class ServerCall: @unchecked Sendable {
   private func sendStatus(_ error: RPCError?) {
     guard let connection, let stream else { return }
     if error == nil, hasStagedResponse { sendHeadersIfNeeded(on: stream, of: connection.session) }
-    let status = ResponseStatus(error, context: context, limit: limits.maxResponseHeaderListSize)
+    let status = ResponseStatus(error, context: context, limits: limits)
     switch state.sendStatus() {
     case .withHeaders:
       stream.outbound.clear()
@@ -154,13 +155,14 @@ final class ServerCall: @unchecked Sendable {
     connection = nil
     self.stream = nil
     failure = error
-    task?.cancel()
-    task = nil
+    // Whoever waits is told the status first: the cancellation would only tell them that there was one.
     reader?.resume(throwing: error)
     reader = nil
     let waiting = writers
     writers = []
     for writer in waiting { writer.resume(throwing: error) }
+    task?.cancel()
+    task = nil
   }
 
   private var eventLoop: any EventLoop { executor.eventLoop }

@@ -54,6 +54,8 @@ package enum ClientConnector {
     let bootstrap = ClientBootstrap(group: eventLoop)
       .connectTimeout(timeout)
       .channelOption(.allowRemoteHalfClosure, value: false)
+      // Without TLS nobody would take what the server says before `connected` was called: its SETTINGS.
+      .channelOption(.autoRead, value: tls != nil)
       .channelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           guard let tls else { return }
@@ -73,6 +75,7 @@ package enum ClientConnector {
         try await channel.eventLoop.submit {
           try connected(channel, Peer(address: channel.remoteAddress?.peerName ?? "unknown"))
         }.get()
+        try await channel.setOption(.autoRead, value: true).get()
         ready.succeed()
       }
       try await ready.futureResult.get()

@@ -1,3 +1,4 @@
+internal import Glibc
 package import Logging
 package import NIOCore
 internal import NIOPosix
@@ -52,6 +53,8 @@ package struct ServerListener: Sendable {
         channel = try await bootstrap.bind(unixDomainSocketPath: path, cleanupExistingSocketFile: true).get()
       }
       return ServerListener(channel: channel, address: EndpointAddress(channel.localAddress) ?? address)
+    } catch let error as IOError {
+      throw ListenError(address: address, reason: String(cString: strerror(error.errnoCode)))
     } catch {
       throw ListenError(address: address, reason: "\(error)")
     }

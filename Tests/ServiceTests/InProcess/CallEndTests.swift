@@ -1,3 +1,4 @@
+import EchoTestSupport
 import InProcess
 import NIOCore
 import RPC
@@ -287,7 +288,8 @@ import Testing
     await began.wait()
     let closed = Task { await channel.close(grace: .seconds(30)) }
     // Refused as soon as the close began.
-    while await error({ _ = try await channel.clientStreaming(EchoService.collect, options: .init()) { _ in } }) == nil {}
+    while await error({ _ = try await channel.clientStreaming(EchoService.collect, options: .init()) { _ in } }) == nil
+    {}
     go.send()
     #expect(try await call.value.message == "last")
     await closed.value

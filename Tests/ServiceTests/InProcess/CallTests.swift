@@ -1,3 +1,4 @@
+import EchoTestSupport
 import InProcess
 import NIOCore
 import RPC

@@ -84,6 +84,7 @@ struct ConnectionTests {
     var configuration = RPCServerConfiguration()
     configuration.connection.maxIdle = .seconds(60)
     let harness = try await ServerHarness(configuration: configuration)
+    try await harness.exchange()
     try await harness.advance(by: .seconds(50))
     _ = try await harness.call(ServerHarness.request("Unary"), ServerHarness.framed([1]))
     try await harness.advance(by: .seconds(59))
@@ -138,18 +139,23 @@ struct ConnectionPolicyTests {
   @Test("W49: the age has jitter")
   func age() {
     var policy = Self.policy { $0.maxAge = .seconds(100) }
-    #expect(policy.nextDeadline == Self.start + .seconds(110))
-    #expect(policy.tick(now: Self.start + .milliseconds(109_999)) == nil)
-    #expect(policy.tick(now: Self.start + .seconds(110)) == .beginDrain(reason: "max_age"))
+    let deadline = policy.nextDeadline
+    let before = policy.tick(now: Self.start + .milliseconds(109_999))
+    let after = policy.tick(now: Self.start + .seconds(110))
+    #expect(deadline == Self.start + .seconds(110))
+    #expect(before == nil)
+    #expect(after == .beginDrain(reason: "max_age"))
   }
 
   @Test("W48: strikes start anew when the server sent something")
   func strikes() {
     var policy = Self.policy()
-    for _ in 0..<3 { #expect(policy.clientPinged(hasCalls: false, now: Self.start) == nil) }
+    var actions = (0..<3).map { _ in policy.clientPinged(hasCalls: false, now: Self.start) }
     policy.sentHeadersOrData()
-    for _ in 0..<3 { #expect(policy.clientPinged(hasCalls: false, now: Self.start) == nil) }
-    #expect(policy.clientPinged(hasCalls: false, now: Self.start) == .tooManyPings)
+    actions += (0..<3).map { _ in policy.clientPinged(hasCalls: false, now: Self.start) }
+    let last = policy.clientPinged(hasCalls: false, now: Self.start)
+    #expect(actions == [nil, nil, nil, nil, nil, nil])
+    #expect(last == .tooManyPings)
   }
 
   @Test("W48: pings five minutes apart are welcome with calls, and too many without", arguments: [true, false])
@@ -161,26 +167,39 @@ struct ConnectionPolicyTests {
     #expect(actions.contains(.tooManyPings) == !hasCalls)
   }
 
-  @Test("W45: the second GOAWAY follows the PING's answer, or a second later")
-  func drainPing() {
-    var answered = Self.policy()
-    #expect(answered.drainBegan(grace: nil, now: Self.start))
-    #expect(answered.drainPingAnswered() == .finishDrain)
-    #expect(answered.tick(now: Self.start + .seconds(1)) == nil)
-    var silent = Self.policy()
-    #expect(silent.drainBegan(grace: nil, now: Self.start))
-    #expect(silent.tick(now: Self.start + .seconds(1)) == .finishDrain)
-    #expect(silent.drainPingAnswered() == nil)
-    #expect(!silent.drainBegan(grace: nil, now: Self.start))
+  @Test("W45: the second GOAWAY follows the PING's answer")
+  func drainPingAnswered() {
+    var policy = Self.policy()
+    let begins = policy.drainBegan(grace: nil, now: Self.start)
+    let onAnswer = policy.drainPingAnswered()
+    let later = policy.tick(now: Self.start + .seconds(1))
+    #expect(begins)
+    #expect(onAnswer == .finishDrain)
+    #expect(later == nil)
+  }
+
+  @Test("W45: without an answer the second GOAWAY follows a second later, once")
+  func drainPingUnanswered() {
+    var policy = Self.policy()
+    _ = policy.drainBegan(grace: nil, now: Self.start)
+    let onTime = policy.tick(now: Self.start + .seconds(1))
+    let late = policy.drainPingAnswered()
+    let again = policy.drainBegan(grace: nil, now: Self.start)
+    #expect(onTime == .finishDrain)
+    #expect(late == nil)
+    #expect(!again)
   }
 
   @Test("bytes of any kind postpone the ping and count as its answer")
   func anyBytes() {
     var policy = Self.policy { $0.keepaliveTime = .seconds(30) }
     policy.received(now: Self.start + .seconds(29))
-    #expect(policy.tick(now: Self.start + .seconds(30)) == nil)
-    #expect(policy.tick(now: Self.start + .seconds(59)) == .sendKeepalivePing)
+    let postponed = policy.tick(now: Self.start + .seconds(30))
+    let due = policy.tick(now: Self.start + .seconds(59))
     policy.received(now: Self.start + .seconds(60))
-    #expect(policy.tick(now: Self.start + .seconds(79)) == nil)
+    let answered = policy.tick(now: Self.start + .seconds(79))
+    #expect(postponed == nil)
+    #expect(due == .sendKeepalivePing)
+    #expect(answered == nil)
   }
 }

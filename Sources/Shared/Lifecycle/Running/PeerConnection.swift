@@ -22,14 +22,21 @@ struct PeerConnection: Sendable {
     } catch {
       throw LaunchFailure(.configuration, error.description)
     }
+    var settings = RPCClientConfiguration()
+    settings.backoff = Self.backoff
     client = RPCClientChannel(
-      target: target, connector: SocketConnector(tls: tls, hostName: target.hostName), on: loop, logger: logger)
+      target: target, connector: SocketConnector(tls: tls, hostName: target.hostName), on: loop,
+      configuration: settings, logger: logger)
     if let file = peer.tokenFile {
       channel = BearerChannel(client, token: try Self.token(file))
     } else {
       channel = client
     }
   }
+
+  /// A peer that is back is called again within about a second: one service of our own, not a fleet of strangers, so
+  /// the two minutes of the general rule (WIRE W50) would only keep the clinic waiting.
+  private static let backoff = ConnectionBackoff.Policy(initial: .milliseconds(100), maximum: .seconds(1))
 
   func close() async { await client.close() }
 

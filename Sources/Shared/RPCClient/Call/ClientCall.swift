@@ -331,7 +331,11 @@ extension ClientCall {
       let waiters = headersWaiters
       headersWaiters = []
       let answer: Headers
-      if let outcome = state.outcome, !outcome.isCommitted { answer = .none(outcome) } else { answer = .metadata(metadata) }
+      if let outcome = state.outcome, !outcome.isCommitted {
+        answer = .none(outcome)
+      } else {
+        answer = .metadata(metadata)
+      }
       for waiter in waiters { waiter.resume(returning: answer) }
     }
     if let waiter = messageWaiter {

@@ -269,6 +269,10 @@ extension ClientConnection {
     isPumping = false
     if wroteAny { context.flush() }
     if isDraining, !hasEnded, session.liveStreams.isEmpty { end(failure ?? "it was drained") }
+    if session.isFinished, !hasEnded {
+      // The library ended the session by a GOAWAY of ours, which was sent just now.
+      end("HTTP/2: " + (session.diagnostic.isEmpty ? "the server broke the protocol" : session.diagnostic))
+    }
   }
 
   private func handle(_ event: HTTP2Event) {

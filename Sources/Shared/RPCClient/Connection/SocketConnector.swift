@@ -40,4 +40,3 @@ package struct SocketConnector: ByteConnector {
     }
   }
 }
-

@@ -1,11 +1,11 @@
 internal import NIOCore
 
 #if canImport(Glibc)
-internal import Glibc
+  internal import Glibc
 #elseif canImport(Musl)
-internal import Musl
+  internal import Musl
 #else
-internal import Darwin
+  internal import Darwin
 #endif
 
 extension SystemResolver {
@@ -20,9 +20,9 @@ extension SystemResolver {
     var hints = addrinfo()
     hints.ai_family = AF_UNSPEC
     #if canImport(Glibc)
-    hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
+      hints.ai_socktype = Int32(SOCK_STREAM.rawValue)
     #else
-    hints.ai_socktype = Int32(SOCK_STREAM)
+      hints.ai_socktype = Int32(SOCK_STREAM)
     #endif
     var list: UnsafeMutablePointer<addrinfo>?
     let code = getaddrinfo(name.host, String(name.port), &hints, &list)

@@ -78,7 +78,8 @@ extension FileDescriptorSummary {
       }
     }
     guard let extendee else { return }
-    extensions.append(Extension(extendee: extendee.hasPrefix(".") ? String(extendee.dropFirst()) : extendee, number: number))
+    extensions.append(
+      Extension(extendee: extendee.hasPrefix(".") ? String(extendee.dropFirst()) : extendee, number: number))
   }
 
   private mutating func addEnum(_ bytes: ArraySlice<UInt8>, scope: String) throws(DescriptorError) {

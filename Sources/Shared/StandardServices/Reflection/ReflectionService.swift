@@ -37,7 +37,9 @@ package struct ReflectionService: GRPCReflectionV1.ServerReflection {
     package static var serviceDescriptor: ServiceDescriptor { GRPCReflectionV1Alpha.ServerReflectionMethods.service }
 
     package func registerMethods(with registrar: inout some ServiceRegistrar) {
-      let method = MethodDescriptor<GRPCReflectionV1.ServerReflectionRequest, GRPCReflectionV1.ServerReflectionResponse>(
+      let method = MethodDescriptor<
+        GRPCReflectionV1.ServerReflectionRequest, GRPCReflectionV1.ServerReflectionResponse
+      >(
         service: Self.serviceDescriptor.name, name: "ServerReflectionInfo", kind: .bidirectionalStreaming)
       registrar.registerBidirectionalStreaming(method) { requests, response, context in
         try await service.serverReflectionInfo(requests, response: response, context: context)
