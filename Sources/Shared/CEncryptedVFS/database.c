@@ -71,12 +71,14 @@ static int read_page(CEVFile *file, uint32_t page, uint8_t *bytes) {
   }
   CEVStatus status;
   result = read_page_once(file, page, bytes, &status);
-  // A rekey step overwrites pages while others read, and a read may see half of such a write.
-  for (int attempt = 0; result == SQLITE_OK && status == CEV_DAMAGED && attempt < 50; attempt++) {
+  // A rekey step overwrites pages while others read, and a read may see half of such a write. The writer may lose its
+  // processor just there, so the patience is a second.
+  long pause = 200000;
+  for (int attempt = 0; result == SQLITE_OK && status == CEV_DAMAGED && attempt < 100; attempt++) {
     if (attempt > 0) {
       if (!cev_rekey_underway(file)) break;
-      struct timespec pause = {0, 200000};
-      nanosleep(&pause, NULL);
+      nanosleep(&(struct timespec){0, pause}, NULL);
+      if (pause < 10000000) pause *= 2;
     }
     result = read_page_once(file, page, bytes, &status);
   }

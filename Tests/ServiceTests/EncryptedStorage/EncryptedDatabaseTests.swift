@@ -47,7 +47,7 @@ struct EncryptedDatabaseTests {
         for id in 1...400 {
           try database.execute(
             sql: "INSERT INTO item VALUES (?, ?) ON CONFLICT DO UPDATE SET text = excluded.text",
-            arguments: [id, round == 2 ? EncryptedFixture.text(id) : "round \(round)"])
+            arguments: [id, round == 2 ? EncryptedFixture.text(id) : String(repeating: "\(round)", count: 200)])
         }
       }
     }

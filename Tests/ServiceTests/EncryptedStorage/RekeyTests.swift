@@ -166,6 +166,46 @@ struct RekeyTests {
     }
   }
 
+  @Test("a read that sees half of a page being overwritten reads again")
+  func readDuringOverwrite() throws {
+    let fixture = try store(rows: 500)
+    let old = try fixture.read(fixture.path)
+    _ = try fixture.vfs.rekey(databaseAt: fixture.path)
+    let new = try fixture.read(fixture.path)
+    let pool = try fixture.pool { try $0.execute(sql: "PRAGMA cache_size = 5") }
+    #expect(try EncryptedFixture.readAll(pool) == Array(1...500))
+    // A step that never ends, on every page, in two writes each; what it writes is always the one or the other.
+    try fixture.write(Data([0]), fixture.path + "-rekey")
+    let finished = Flag()
+    let path = fixture.path
+    let results = onThreads([
+      {
+        let file = try FileHandle(forUpdating: URL(fileURLWithPath: path))
+        var round = 0
+        repeat {
+          round += 1
+          for page in 2..<old.count / EncryptedFixture.pageLength {
+            let range = EncryptedFixture.range(ofPage: page)
+            for half in [range.prefix(1000), range.dropFirst(1000)] {
+              try file.seek(toOffset: UInt64(half.lowerBound))
+              try file.write(contentsOf: (round % 2 == 0 ? new : old).subdata(in: half))
+            }
+          }
+        } while !finished.isSet
+        return round
+      },
+      {
+        defer { finished.set() }
+        for _ in 0..<30 where try EncryptedFixture.readAll(pool) != Array(1...500) {
+          throw EncryptedFixture.WrongAnswer()
+        }
+        return 0
+      },
+    ])
+    for result in results { _ = try result.get() }
+    try pool.close()
+  }
+
   @Test("a copy beside the database that is cut, old, or nonsense changes no sound page")
   func staleCopy() throws {
     let fixture = try store(rows: 500)
