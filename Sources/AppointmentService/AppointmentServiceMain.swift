@@ -3,6 +3,7 @@ internal import Contract
 internal import Identity
 internal import Lifecycle
 internal import RPC
+internal import ServiceCore
 internal import Storage
 
 /// Starts `appointment-service`: reads nothing, decides nothing, puts the parts together.
@@ -26,10 +27,11 @@ struct AppointmentServiceDefinition: ServiceDefinition {
       throw LaunchFailure(.configuration, "--patient-service-target, where patient-service is, is missing.")
     }
     dependencies.logger.info("time zones", metadata: ["tzdata": "\(TimeZoneDatabase.system.version)"])
+    let key = try await PageTokenKey.load(from: dependencies.store, table: Tables.appointments, errors: .appointment)
     return [
       AppointmentHandlers.assembled(
         tables: dependencies.store, patients: RPCPatientDirectory(channel: patientService),
-        clock: dependencies.clock, defaultTimeZone: dependencies.defaultTimeZone.id),
+        pageTokens: PageTokens(key: key), clock: dependencies.clock, defaultTimeZone: dependencies.defaultTimeZone.id),
       TimeBlockHandlers(),
     ]
   }

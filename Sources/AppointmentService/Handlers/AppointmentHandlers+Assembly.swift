@@ -7,7 +7,7 @@ extension AppointmentHandlers {
   ///
   /// - Parameter tables: keeps ``Tables/all``.
   static func assembled(
-    tables: any TableStore, patients: any PatientDirectory, clock: WallClock = .system,
+    tables: any TableStore, patients: any PatientDirectory, pageTokens: PageTokens, clock: WallClock = .system,
     timeZones: TimeZoneDatabase = .system, defaultTimeZone: String, policy: RetryPolicy = RetryPolicy(),
     random: RandomSource = .system
   ) -> AppointmentHandlers {
@@ -18,6 +18,6 @@ extension AppointmentHandlers {
       clock: clock)
     return AppointmentHandlers(
       store: AppointmentStore(tables: tables), patients: patients, mutations: mutations, clock: clock,
-      timeZones: timeZones, defaultTimeZone: defaultTimeZone, random: random)
+      timeZones: timeZones, defaultTimeZone: defaultTimeZone, random: random, pageTokens: pageTokens)
   }
 }

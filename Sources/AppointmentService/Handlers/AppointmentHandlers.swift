@@ -14,6 +14,7 @@ struct AppointmentHandlers: AppointmentV1.AppointmentService {
   /// IANA name; the zone of what is booked without one.
   let defaultTimeZone: String
   let random: RandomSource
+  let pageTokens: PageTokens
 
   var errors: ServiceErrors { .appointment }
 }

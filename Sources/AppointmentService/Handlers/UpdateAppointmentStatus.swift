@@ -77,7 +77,7 @@ extension AppointmentHandlers {
   }
 
   /// The writes that give an appointment's time free.
-  private func release(_ record: AppointmentRecord) async throws -> [Write] {
+  func release(_ record: AppointmentRecord) async throws -> [Write] {
     var schedule = try await store.schedule(of: record.clinician, covering: [record.slot.interval])
     schedule.free(record.slot.interval, of: record.id)
     return schedule.writes

@@ -6,6 +6,10 @@ enum AppointmentItem {
   /// Derived: local date, time and id, the order of lists (DOMAIN 7).
   static let orderKey = "orderKey"
 
+  static func orderKey(of record: AppointmentRecord) -> String {
+    "\(record.slot.date)T\(record.slot.time)#\(record.id)"
+  }
+
   static func key(_ id: String, clinician: String) -> ItemKey { ItemKey(id, clinician) }
 
   static func item(_ record: AppointmentRecord) -> Item {
@@ -29,7 +33,7 @@ enum AppointmentItem {
       "startTime": .string(slot.start.description),
       "endTime": .string(slot.end.description),
       "historyCount": .number(record.histories.count),
-      orderKey: .string("\(slot.date)T\(slot.time)#\(record.id)"),
+      orderKey: .string(orderKey(of: record)),
     ]
     item["notes"] = record.notes.map(AttributeValue.string)
     item["transcriptionId"] = record.transcriptionID.map(AttributeValue.string)

@@ -71,7 +71,7 @@ struct AppointmentStore: Sendable {
     }
   }
 
-  private func reading<Value>(
+  func reading<Value>(
     _ body: () async throws(StoreError) -> Value
   ) async throws(RPCError) -> Value {
     do { return try await body() } catch { throw ServiceErrors.appointment.store(error, field: "") }

@@ -52,6 +52,17 @@ enum HistoryItem {
     return item
   }
 
+  /// An entry that is an item of its own.
+  static func entry(_ item: Item) throws(StoreError) -> AppointmentHistoryEntry {
+    let reader = ItemReader(item)
+    let entry = ItemReader(try reader.require(item["entry"]?.mapValue, "entry"))
+    switch try reader.value("kind", as: Kind.self) {
+    case .status: return .status(try statusEntry(entry))
+    case .notes: return .notes(try notesEntry(entry))
+    case .reschedule: return .reschedule(try rescheduleEntry(entry))
+    }
+  }
+
   static func statusEntry(_ reader: ItemReader) throws(StoreError) -> HistoryEntry<StatusChange> {
     try entry(
       reader, StatusChange(status: reader.value("status"), reason: reader.optionalString("reason")))

@@ -54,7 +54,7 @@ extension ScheduleSweep {
         links[String(partition.dropFirst(14))] = try ItemReader(item).string("appointmentId")
       case "history":
         spilled[String(partition.dropFirst(8)), default: []].append(Int64(sort.suffix(12)) ?? -1)
-      case "idempotency": break
+      case "idempotency", "secret": break
       default: appointments.append(try AppointmentItem.record(item))
       }
     } catch {

@@ -28,7 +28,8 @@ struct Clinic: Sendable {
     self.store = store
     self.directory = directory
     handlers = .assembled(
-      tables: store, patients: directory, clock: WallClock { clock.now }, defaultTimeZone: zone,
+      tables: store, patients: directory, pageTokens: PageTokens(key: Array(0..<32)), clock: WallClock { clock.now },
+      defaultTimeZone: zone,
       policy: RetryPolicy(attempts: attempts, sleep: { _ in await Task.yield() }))
   }
 
