@@ -3,6 +3,7 @@ internal import Contract
 internal import Identity
 internal import Lifecycle
 internal import RPC
+internal import ServiceCore
 internal import Storage
 
 /// Starts `appointment-service`: reads nothing, decides nothing, puts the parts together.
@@ -26,11 +27,11 @@ struct AppointmentServiceDefinition: ServiceDefinition {
       throw LaunchFailure(.configuration, "--patient-service-target, where patient-service is, is missing.")
     }
     dependencies.logger.info("time zones", metadata: ["tzdata": "\(TimeZoneDatabase.system.version)"])
-    return [
-      AppointmentHandlers.assembled(
-        tables: dependencies.store, patients: RPCPatientDirectory(channel: patientService),
-        clock: dependencies.clock, defaultTimeZone: dependencies.defaultTimeZone.id),
-      TimeBlockHandlers(),
-    ]
+    let appointments = AppointmentHandlers.assembled(
+      tables: dependencies.store, patients: RPCPatientDirectory(channel: patientService),
+      clock: dependencies.clock, defaultTimeZone: dependencies.defaultTimeZone.id)
+    let blockTokens = PageTokens(
+      key: try await PageTokenKey.load(from: dependencies.store, table: Tables.timeBlocks, errors: .appointment))
+    return [appointments, TimeBlockHandlers(appointments, pageTokens: blockTokens)]
   }
 }
