@@ -61,7 +61,8 @@ extension AppointmentV1.ListTimeBlocksRequest {
       SlotFields(date: text, time: "", duration: 0, timeZone: "", fold: .unspecified, defaultDuration: nil)
         .checkedDate(at: field, &violations)
     }
-    guard let start = date(startDate, "start_date"), let end = date(endDate, "end_date") else { return nil }
+    let (first, last) = (date(startDate, "start_date"), date(endDate, "end_date"))
+    guard let start = first, let end = last else { return nil }
     guard start <= end else {
       violations.add(.outOfRange, at: "end_date", "It must not be before the start date.")
       return nil

@@ -72,7 +72,7 @@ struct TimeBlockValidationTests {
   @Test("what is refused, and where", arguments: cases)
   func refused(_ test: Case) async throws {
     let clinic = Clinic()
-    let error = try await failure { try await clinic.createBlock(clinic.block(test.change)) }
+    let error = try await failure { try await clinic.createBlock(clinic.block { test.change(&$0) }) }
     #expect(error.code == .invalidArgument && error.reason == "VALIDATION_FAILED")
     #expect(error.fields == test.fields)
     #expect(try await clinic.commits() == 0)
