@@ -76,6 +76,10 @@ let package = Package(
     .target(
       name: "CProtobuf", exclude: [],
       linkerSettings: [.linkedLibrary("protobuf-c")]),
+    // apt: libssl-dev, libsqlite3-dev
+    .target(
+      name: "CEncryptedVFS", path: "Sources/Shared/CEncryptedVFS",
+      linkerSettings: [.linkedLibrary("crypto"), .linkedLibrary("sqlite3")]),
 
     // RPC runtime
     shared("RPC", [.nioCore, .logging]),
@@ -95,9 +99,10 @@ let package = Package(
 
     // Table store
     shared("Storage", [.nioCore, .collections]),
+    shared("EncryptedStorage", ["CEncryptedVFS"], settings: unsafeSwiftSettings),
     shared("MemoryEngine", ["Storage", .collections]),
     shared(
-      "EmbeddedEngine", ["Storage", .grdb, .grdbSQLite, .crypto, .logging, .deque],
+      "EmbeddedEngine", ["Storage", "EncryptedStorage", .grdb, .grdbSQLite, .crypto, .logging, .deque],
       settings: unsafeSwiftSettings),
 
     // What both services are made of
@@ -112,8 +117,8 @@ let package = Package(
       "Lifecycle",
       [
         "RPC", "RPCServer", "RPCClient", "StandardServices", "Sockets", "Identity", "Auth", "Observability", "Storage",
-        "EmbeddedEngine", "CivilTime", "ServiceCore", "StandardProtos", .argumentParser, .configuration,
-        .serviceLifecycle, .unixSignals, .logging, .nioCore, .nioPosix, .crypto,
+        "EmbeddedEngine", "EncryptedStorage", "CivilTime", "ServiceCore", "StandardProtos", .argumentParser,
+        .configuration, .serviceLifecycle, .unixSignals, .logging, .nioCore, .nioPosix, .crypto,
       ]),
 
     // The services
@@ -142,13 +147,14 @@ let package = Package(
       path: "Sources/Tools/BenchServer", swiftSettings: swiftSettings),
     // Writes to a store until it is killed; for the tests of that.
     .executableTarget(
-      name: "store-crash-writer", dependencies: ["Storage", "EmbeddedEngine"], path: "Sources/Tools/StoreCrashWriter",
-      swiftSettings: swiftSettings),
+      name: "store-crash-writer", dependencies: ["Storage", "EmbeddedEngine", "EncryptedStorage"],
+      path: "Sources/Tools/StoreCrashWriter", swiftSettings: swiftSettings),
 
     // Tests
     .target(name: "TestSupport", path: "Tests/ServiceTests/Support/Wire", swiftSettings: swiftSettings),
     tests("RPC", ["RPC", "TestSupport", .nioCore]),
     tests("HTTP2", ["HTTP2", "RPC", "TestSupport", .nioCore]),
+    tests("Sockets", ["Sockets", "RPC", .nioCore, .nioPosix, .nioSSL, .x509, .crypto, .logging]),
     tests(
       "RPCServer",
       ["RPCServer", "RPC", "HTTP2", "Sockets", "TestSupport", .nioCore, .nioPosix, .nioEmbedded, .logging]),
@@ -169,13 +175,18 @@ let package = Package(
     tests(
       "Contract", ["Contract", "StandardProtos", "ProtobufBridge", "RPC", "generate-contract", .nioCore],
       exclude: ["check_schema.py"]),
-    tests("Storage", ["Storage", "MemoryEngine", "EmbeddedEngine"]),
-    tests("EmbeddedEngine", ["Storage", "EmbeddedEngine", "store-crash-writer", .grdb, .grdbSQLite]),
+    tests("Storage", ["Storage", "MemoryEngine", "EmbeddedEngine", "EncryptedStorage"]),
+    tests("EncryptedStorage", ["EncryptedStorage", .grdb]),
+    tests(
+      "EmbeddedEngine", ["Storage", "EmbeddedEngine", "EncryptedStorage", "store-crash-writer", .grdb, .grdbSQLite]),
     tests("Auth", ["Auth", "Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging]),
     tests("Observability", ["Observability", "Identity", "RPC", .nioCore, .logging]),
     tests(
       "Lifecycle",
-      ["Lifecycle", "CivilTime", "Identity", "Storage", "RPC", .configuration, .argumentParser, .logging]),
+      [
+        "Lifecycle", "EncryptedStorage", "CivilTime", "Identity", "Storage", "RPC", .configuration, .argumentParser,
+        .logging,
+      ]),
     tests("CivilTime", ["CivilTime"]),
     // Shared by the suites of the services.
     .target(
@@ -183,7 +194,10 @@ let package = Package(
       path: "Tests/ServiceTests/Support/Services", swiftSettings: swiftSettings),
     tests(
       "ServiceCore",
-      ["ServiceCore", "ServiceTestSupport", "CivilTime", "Identity", "MemoryEngine", "RPC", "StandardProtos", "Storage"]),
+      [
+        "ServiceCore", "ServiceTestSupport", "CivilTime", "Identity", "MemoryEngine", "RPC", "StandardProtos",
+        "Storage",
+      ]),
     tests(
       "PatientService",
       [

@@ -1,3 +1,4 @@
+package import EncryptedStorage
 package import Storage
 
 extension EmbeddedStore {
@@ -9,6 +10,9 @@ extension EmbeddedStore {
     package var environment: String
     package var tables: [TableSchema]
     package var clock: StoreClock = systemStoreClock
+    /// Encrypts all files under the newest of these keys; `nil` leaves them in clear. A store is made one way or the other
+    /// and stays so.
+    package var keyRing: KeyRing?
     /// Transactions that may wait for the writer; one more is refused with ``StoreError/overloaded``.
     package var queuedTransactions = 4096
     /// Queries and batches that may wait for a reader thread.

@@ -1,3 +1,4 @@
+internal import EncryptedStorage
 internal import Foundation
 internal import GRDB
 package import Storage
@@ -14,6 +15,7 @@ internal import Synchronization
 /// See ``TableLayout`` for what lies where, ``StoreFormat`` for migrations, ``Status`` for what happens on faults.
 package final class EmbeddedStore: TableStore {
   private let directory: StoreDirectory
+  let database: StoreDatabase
   private let clock: StoreClock
   private let tables: StoreTables
   private let health: StoreHealth
@@ -37,7 +39,8 @@ package final class EmbeddedStore: TableStore {
   private init(_ configuration: Configuration) throws(EmbeddedStoreError) {
     let directory = try StoreDirectory(path: configuration.directory)
     do {
-      let connection = try Connection(path: directory.database, configuration: .writer)
+      database = try StoreDatabase(path: directory.database, keyRing: configuration.keyRing)
+      let connection = try Connection(path: database.name, configuration: .writer)
       let layouts = try connection.withDatabase { database in
         // GRDB sets NORMAL for every WAL connection, after the configuration's own statements.
         try database.execute(sql: "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
@@ -53,7 +56,7 @@ package final class EmbeddedStore: TableStore {
       health = StoreHealth(onChange: configuration.onStatusChange)
       let transactions = try TransactionWriter(connection, tables: tables)
       readers = try ReaderPool(
-        path: directory.database, inline: ProcessInfo.processInfo.activeProcessorCount + 1,
+        path: database.name, inline: ProcessInfo.processInfo.activeProcessorCount + 1,
         threads: configuration.readerThreads, capacity: configuration.queuedReads)
       writer = CommitLoop(transactions, health: health, configuration: configuration)
     } catch {
@@ -82,6 +85,7 @@ package final class EmbeddedStore: TableStore {
     var failures: [any Error] = []
     do { try await readers.close() } catch { failures.append(error) }
     do { try await writer.close() } catch { failures.append(error) }
+    database.close()
     health.move(to: .closed)
     directory.release()
     if let failure = failures.first {
@@ -92,10 +96,14 @@ package final class EmbeddedStore: TableStore {
   private static func openError(_ error: any Error, path: String) -> EmbeddedStoreError {
     switch error {
     case let error as EmbeddedStoreError: error
+    case let error as EncryptedStorageError: .keys(error)
     case let error as StoreError: .failed(path: path, reason: "\(error)")
     default:
       switch SQLiteFailure(error).primaryCode {
-      case SQLiteFailure.notADatabase: .notAStore(path: path, reason: "store.sqlite is not a database")
+      case _ where SQLiteFailure(error).isUnauthentic:
+        .failed(path: path, reason: "a page of store.sqlite does not authenticate, it is damaged")
+      case SQLiteFailure.notADatabase:
+        .notAStore(path: path, reason: "store.sqlite is not a database, or encrypted and no keys are given")
       default: .failed(path: path, reason: SQLiteFailure(error).message)
       }
     }
@@ -171,7 +179,7 @@ extension EmbeddedStore: ChangeJournal, ExpirySweeping {
   /// Compares everything with everything: SQLite's own structures, checksums, index columns against items, the journal's
   /// numbers, and its last images against the items. Sees one snapshot; writers and readers go on meanwhile.
   package func verify() async throws(StoreError) -> VerificationReport {
-    let (tables, path) = (tables, directory.database)
+    let (tables, path) = (tables, database.name)
     // A reader of its own, so that queries do not wait behind it.
     let result: Result<VerificationReport, StoreError> = await withCheckedContinuation { answer in
       Thread.detachNewThread {

@@ -1,3 +1,5 @@
+package import EncryptedStorage
+
 /// Why a store cannot be opened: each case is one sentence for the operator. No item is ever named.
 package enum EmbeddedStoreError: Error, Sendable, Hashable {
   /// The directory cannot be made, entered or written.
@@ -14,6 +16,8 @@ package enum EmbeddedStoreError: Error, Sendable, Hashable {
   case otherEnvironment(path: String, found: String, expected: String)
   /// The key attributes of a table differ from those it was made with.
   case tableChanged(table: String)
+  /// The files are not encrypted under the keys that were given.
+  case keys(EncryptedStorageError)
   /// SQLite refused; the store was not changed by this.
   case failed(path: String, reason: String)
 }
@@ -37,6 +41,7 @@ extension EmbeddedStoreError: CustomStringConvertible {
       "The store in \(path) belongs to environment \(found), not \(expected)."
     case .tableChanged(let table):
       "Table \(table) was made with other key attributes; its items cannot be read with these."
+    case .keys(let error): error.description
     case .failed(let path, let reason):
       "The store in \(path) cannot be opened: \(reason)."
     }

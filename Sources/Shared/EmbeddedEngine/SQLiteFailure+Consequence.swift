@@ -21,6 +21,7 @@ extension SQLiteFailure {
     case (SQLITE_READONLY, _), (SQLITE_CANTOPEN, _), (SQLITE_PERM, _): .suspend("the files cannot be written")
     case (SQLITE_IOERR, Self.read), (SQLITE_IOERR, Self.shortRead):
       .refuse(.corrupt("the disk does not give back data"))
+    case (SQLITE_IOERR, _) where isUnauthentic: .refuse(.corrupt("a page does not authenticate"))
     case (SQLITE_IOERR, _): .stop("writing to the disk failed (\(message), code \(code))")
     case (SQLITE_CORRUPT, _), (SQLITE_NOTADB, _): .refuse(.corrupt("the database is damaged"))
     default: .refuse(.unavailable("the database refused (\(message), code \(code))"))
@@ -30,11 +31,15 @@ extension SQLiteFailure {
   /// What a reader says.
   var readError: StoreError {
     switch primaryCode {
+    case SQLITE_IOERR where isUnauthentic: .corrupt("a page does not authenticate")
     case SQLITE_CORRUPT, SQLITE_NOTADB: .corrupt("the database is damaged")
     case SQLITE_IOERR: .corrupt("the disk does not give back data")
     default: .unavailable("the database refused (\(message), code \(code))")
     }
   }
+
+  /// SQLITE_IOERR_DATA or SQLITE_IOERR_AUTH: the encrypting VFS could not open a page.
+  var isUnauthentic: Bool { code == SQLITE_IOERR | 32 << 8 || code == SQLITE_IOERR | 28 << 8 }
 
   static let notADatabase = SQLITE_NOTADB
   private static let read = SQLITE_IOERR | 1 << 8

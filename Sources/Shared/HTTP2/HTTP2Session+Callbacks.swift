@@ -218,7 +218,8 @@ private let onStreamClose: nghttp2_on_stream_close_callback = { _, id, code, use
 private let onError: nghttp2_error_callback2 = { _, _, text, count, userData in
   guard let session = unsafe owner(userData), let text = unsafe text else { return 0 }
   unsafe text.withMemoryRebound(to: UInt8.self, capacity: count) { bytes in
-    session.diagnostic = unsafe String(decoding: UnsafeBufferPointer(start: bytes, count: min(count, 256)), as: UTF8.self)
+    session.diagnostic = unsafe String(
+      decoding: UnsafeBufferPointer(start: bytes, count: min(count, 256)), as: UTF8.self)
   }
   return 0
 }

@@ -20,6 +20,7 @@ package struct RPCServerConfiguration: Sendable {
   /// Every status that is not OK gets a `google.rpc.ErrorInfo` of this domain if it has none, those included that the
   /// runtime decides on before or beside the interceptors. `nil`: statuses go out as they are.
   package var errorDomain: String?
+  package var budget = PeerBudget.Configuration()
   /// How long calls in flight may go on after ``RPCServer/beginGracefulShutdown()``.
   package var shutdownGrace: TimeAmount = .seconds(30)
 

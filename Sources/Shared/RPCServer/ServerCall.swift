@@ -155,13 +155,14 @@ final class ServerCall: @unchecked Sendable {
     connection = nil
     self.stream = nil
     failure = error
-    task?.cancel()
-    task = nil
+    // Whoever waits is told the status first: the cancellation would only tell them that there was one.
     reader?.resume(throwing: error)
     reader = nil
     let waiting = writers
     writers = []
     for writer in waiting { writer.resume(throwing: error) }
+    task?.cancel()
+    task = nil
   }
 
   private var eventLoop: any EventLoop { executor.eventLoop }

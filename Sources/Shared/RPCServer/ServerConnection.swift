@@ -43,6 +43,7 @@ package final class ServerConnection: ChannelInboundHandler {
   private let shared: ServerConnectionContext
   private let peer: Peer
   private var policy: ConnectionPolicy
+  private var budget: PeerBudget
   private let callLimits: ServerCall.Limits
 
   private var channel: ChannelHandlerContext?
@@ -69,6 +70,7 @@ package final class ServerConnection: ChannelInboundHandler {
     self.peer = peer
     session = HTTP2Session(role: .server, configuration: shared.configuration.http2)
     policy = ConnectionPolicy(shared.configuration.connection, now: now, ageJitter: ageJitter)
+    budget = PeerBudget(shared.configuration.budget, now: now)
     callLimits = ServerCall.Limits(
       maxSendMessageLength: shared.configuration.maxSendMessageLength,
       maxResponseHeaderListSize: shared.configuration.maxResponseHeaderListSize,
@@ -285,7 +287,8 @@ package final class ServerConnection: ChannelInboundHandler {
     }
     // Sending made room for writers.
     handleEvents()
-    if session.isFinished { close("drained") }
+    if session.isFinished { return close("drained") }
+    if let excess = budget.check(PeerBudget.Counts(session.counters), now: now()) { refuse(excess) }
   }
 
   private func fail(_ reason: String) {
@@ -353,11 +356,16 @@ package final class ServerConnection: ChannelInboundHandler {
     case .finishDrain:
       session.finishShutdown()
       needsFlush()
-    case .tooManyPings:
-      session.goAway(.enhanceYourCalm, debugData: "too_many_pings")
-      fail("too_many_pings")
+    case .tooManyPings: refuse("too_many_pings")
     case .close(let reason): fail(reason)
     }
+  }
+
+  /// GOAWAY(ENHANCE_YOUR_CALM), then the end.
+  private func refuse(_ reason: String) {
+    shared.logger.notice("peer exceeds a budget", metadata: ["peer": "\(peer.address)", "budget": "\(reason)"])
+    session.goAway(.enhanceYourCalm, debugData: reason)
+    fail(reason)
   }
 
   private func beginDrain(grace: TimeAmount?, reason: String) {

@@ -1,10 +1,12 @@
 internal import EmbeddedEngine
+internal import EncryptedStorage
 internal import Foundation
 internal import Storage
 
 /// Writes to an embedded store with many writers and prints each acknowledgement, until it is killed.
 ///
-/// Usage: `store-crash-writer DIRECTORY WRITERS`. Writer w's transaction n puts the item `item-w-n` and moves the item
+/// Usage: `store-crash-writer DIRECTORY WRITERS [KEY-FILE]`. With keys the store is encrypted, and a rekey runs beside the
+/// writers. Writer w's transaction n puts the item `item-w-n` and moves the item
 /// `counter-w` from n - 1 to n; once it is acknowledged, the line `w n` appears on standard output.
 @main
 enum StoreCrashWriter {
@@ -13,12 +15,16 @@ enum StoreCrashWriter {
 
   static func main() async throws {
     let arguments = CommandLine.arguments
-    guard arguments.count == 3, let writers = Int(arguments[2]) else {
-      FileHandle.standardError.write(Data("usage: store-crash-writer DIRECTORY WRITERS\n".utf8))
+    guard (3...4).contains(arguments.count), let writers = Int(arguments[2]) else {
+      FileHandle.standardError.write(Data("usage: store-crash-writer DIRECTORY WRITERS [KEY-FILE]\n".utf8))
       exit(2)
     }
-    let store = try await EmbeddedStore.open(.init(directory: arguments[1], environment: "test", tables: [table]))
+    var configuration = EmbeddedStore.Configuration(directory: arguments[1], environment: "test", tables: [table])
+    if arguments.count == 4 { configuration.keyRing = try KeySource.file(arguments[3]).load() }
+    let isEncrypted = configuration.keyRing != nil
+    let store = try await EmbeddedStore.open(configuration)
     try await withThrowingTaskGroup(of: Void.self) { group in
+      if isEncrypted { group.addTask { try await store.rekey() } }
       for writer in 0..<writers { group.addTask { try await write(to: store, as: writer) } }
       try await group.waitForAll()
     }

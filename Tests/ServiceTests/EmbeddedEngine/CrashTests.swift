@@ -1,4 +1,5 @@
 internal import EmbeddedEngine
+internal import EncryptedStorage
 internal import Foundation
 internal import Storage
 internal import Testing
@@ -42,13 +43,42 @@ internal import Testing
     #expect(places == Set(0..<Int(counter)).reduce(into: Set()) { $0.insert($1 + 1) })
   }
 
+  /// The same with an encrypted store that gets a new key before each round and is encrypted anew under it meanwhile.
+  @Test("the same while the store is encrypted under another key")
+  func killedDuringRekey() async throws {
+    let fixture = StoreFixture()
+    let keyFile = fixture.directory + "-keys"
+    defer { try? FileManager.default.removeItem(atPath: keyFile) }
+    var acknowledged = [Int](repeating: 0, count: Self.writers)
+    for round in 1...4 {
+      let keys = (1...round).map { "\($0):" + String(repeating: "4\($0)", count: 32) }.joined(separator: "\n")
+      #expect(FileManager.default.createFile(atPath: keyFile, contents: nil, attributes: [.posixPermissions: 0o600]))
+      try keys.write(toFile: keyFile, atomically: false, encoding: .utf8)
+      for (writer, number) in try await Self.run(fixture.directory, until: 1500, keyFile: keyFile) {
+        acknowledged[writer] = max(acknowledged[writer], number)
+      }
+      let keyRing = try KeySource.file(keyFile).load()
+      try await fixture.withStore([Self.table], keyRing: keyRing) { store in
+        let report = try await store.verify()
+        #expect(report.problems == [])
+        for (writer, number) in acknowledged.enumerated() {
+          try await Self.check(store, writer, atLeast: number)
+        }
+        let keys = round == 4 ? try await store.rekey().map(\.id) : [4]
+        #expect(keys == [4])
+      }
+    }
+  }
+
   /// Runs the writer until it has acknowledged `count` transactions, kills it, and returns all it acknowledged.
-  private static func run(_ directory: String, until count: Int) async throws -> [(writer: Int, number: Int)] {
+  private static func run(
+    _ directory: String, until count: Int, keyFile: String? = nil
+  ) async throws -> [(writer: Int, number: Int)] {
     let process = Process()
     let output = Pipe()
     process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
       .appendingPathComponent("store-crash-writer")
-    process.arguments = [directory, String(writers)]
+    process.arguments = [directory, String(writers)] + (keyFile.map { [$0] } ?? [])
     process.standardOutput = output
     try process.run()
     // Reading blocks, so it has a thread of its own.

@@ -27,7 +27,8 @@ internal import Testing
       } catch { refusal = error }
     }
     #expect(refusal == .unavailable("the disk is full"))
-    #expect(told.withLock { $0 } == [.suspended("the disk is full")])
+    // The store probes the disk by itself, so it may be serving again by now.
+    #expect(told.withLock { $0.first } == .suspended("the disk is full"))
     for id in kept { #expect(try await store.get(StoreFixture.key(id), from: StoreFixture.table)?["text"] == large) }
     #expect(try await store.get(StoreFixture.key("p\(kept.count)"), from: StoreFixture.table) == nil)
 

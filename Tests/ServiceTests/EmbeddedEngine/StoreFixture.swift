@@ -1,4 +1,5 @@
 internal import EmbeddedEngine
+internal import EncryptedStorage
 internal import Foundation
 internal import GRDB
 internal import Storage
@@ -25,9 +26,11 @@ final class StoreFixture: Sendable {
 
   /// Opens the store, runs `body`, closes it.
   func withStore<Value>(
-    _ tables: [TableSchema] = [table], _ body: (EmbeddedStore) async throws -> Value
+    _ tables: [TableSchema] = [table], keyRing: KeyRing? = nil, _ body: (EmbeddedStore) async throws -> Value
   ) async throws -> Value {
-    let store = try await EmbeddedStore.open(configuration(tables))
+    var configuration = configuration(tables)
+    configuration.keyRing = keyRing
+    let store = try await EmbeddedStore.open(configuration)
     let value: Value
     do { value = try await body(store) } catch {
       try? await store.close()

@@ -81,7 +81,8 @@ class Process:
         return [
             str(BINARIES / self.name), "serve", "--listen", f"127.0.0.1:{self.port}", "--environment", "test",
             "--development", "--tls-cert", f"{keys}/{self.name}.pem", "--tls-key", f"{keys}/{self.name}.key",
-            "--client-ca", f"{keys}/ca.pem", "--jwks", f"{keys}/jwks.json", "--data-dir", str(self.data), *self.more,
+            "--client-ca", f"{keys}/ca.pem", "--jwks", f"{keys}/jwks.json",
+            "--store-key-file", f"{keys}/store.key", "--data-dir", str(self.data), *self.more,
         ]
 
     def start(self) -> "Process":

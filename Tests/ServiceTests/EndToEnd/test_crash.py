@@ -66,7 +66,8 @@ def test_every_acknowledged_write_survives_a_kill(own_cluster, keys, seed):
 
     for process in (cluster.patient, cluster.appointment):
         checked = subprocess.run(
-            [BINARIES / process.name, "verify", "--data-dir", process.data, "--environment", "test"], capture_output=True, text=True)
+            [BINARIES / process.name, "verify", "--data-dir", process.data, "--environment", "test",
+             "--store-key-file", keys.directory / "store.key"], capture_output=True, text=True)
         assert checked.returncode == 0, checked.stdout + checked.stderr
 
     cluster.start()

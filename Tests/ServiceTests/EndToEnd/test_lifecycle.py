@@ -91,7 +91,8 @@ def test_verify_checks_the_store_of_a_stopped_service(own_cluster, keys):
     caller = Caller(own_cluster, keys.token("clinician", "clinician-1"))
     caller.patients("CreatePatient", patient=patient_fields())
     caller.close()
-    command = [BINARIES / "patient-service", "verify", "--data-dir", own_cluster.patient.data, "--environment", "test"]
+    command = [BINARIES / "patient-service", "verify", "--data-dir", own_cluster.patient.data,
+               "--store-key-file", keys.directory / "store.key", "--environment", "test"]
     assert run(*command).returncode == 69, "the service holds its store"
     own_cluster.stop()
     done = run(*command)

@@ -1,4 +1,5 @@
 import Configuration
+import EncryptedStorage
 import Foundation
 import Testing
 
@@ -13,7 +14,7 @@ struct ConfigurationTests {
     init() throws {
       directory = FileManager.default.temporaryDirectory.appending(path: "clinicavoice-\(UUID().uuidString)")
       try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-      for name in ["cert.pem", "key.pem", "ca.pem", "jwks.json"] { try write("x", to: name) }
+      for name in ["cert.pem", "key.pem", "ca.pem", "jwks.json", "store.key"] { try write("x", to: name) }
     }
 
     deinit { try? FileManager.default.removeItem(at: directory) }
@@ -29,7 +30,7 @@ struct ConfigurationTests {
       [
         .listen: "0.0.0.0:7443", .tlsCert: path("cert.pem"), .tlsKey: path("key.pem"), .clientCA: path("ca.pem"),
         .jwks: path("jwks.json"), .jwtIssuer: "https://issuer.example", .jwtAudience: "portal,jobs",
-        .dataDir: path("data"), .environment: "prod",
+        .dataDir: path("data"), .storeKeyFile: path("store.key"), .environment: "prod",
       ]
     }
 
@@ -126,6 +127,22 @@ struct ConfigurationTests {
     #expect(try read([:], file: file, dialsPatientService: true) == configuration)
   }
 
+  @Test("the store's keys come from one place")
+  func storeKeys() throws {
+    let files = try Files()
+    var flags = files.production
+    flags[.storeKeyVariable] = "STORE_KEYS"
+    #expect(
+      faults(flags) == [
+        "--store-key-file contradicts --store-key-variable: the store's keys come from one place."
+      ])
+    flags[.storeKeyFile] = nil
+    #expect(try read(flags).storeKeys == .environment("STORE_KEYS"))
+    flags[.storeKeyVariable] = nil
+    flags[.storeKeyCommand] = "kms decrypt store"
+    #expect(try read(flags).storeKeys == .command(["kms", "decrypt", "store"]))
+  }
+
   @Test("nothing at all names everything that is missing, at once")
   func nothing() {
     #expect(
@@ -137,6 +154,7 @@ struct ConfigurationTests {
         "--jwt-issuer, the issuer of people's tokens, is missing.",
         "--jwt-audience, the client applications whose tokens are accepted, is missing.",
         "--data-dir, the directory of the store, is missing.",
+        "--store-key-file, the file with the keys that the store is encrypted under, is missing.",
         "--environment, which becomes part of the tables' names, is missing.",
         "--patient-service-target, where patient-service is, such as dns:localhost:7443, is missing.",
       ])

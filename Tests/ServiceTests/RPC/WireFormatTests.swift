@@ -132,7 +132,9 @@ struct BinaryMetadataTests {
     var generator = SeededGenerator(seed: UInt64(seed))
     var metadata = Metadata()
     for _ in 0..<8 {
-      let bytes = (0..<Int.random(in: 0...40, using: &generator)).map { _ in UInt8.random(in: 0...255, using: &generator) }
+      let bytes = (0..<Int.random(in: 0...40, using: &generator)).map { _ in
+        UInt8.random(in: 0...255, using: &generator)
+      }
       metadata.add(.binary(bytes), for: "k\(Int.random(in: 0...3, using: &generator))-bin")
       metadata.add("v\(Int.random(in: 0...9, using: &generator))", for: "x-y.z_1")
     }
@@ -168,7 +170,9 @@ struct MappingTests {
 
   @Test(
     "W29, W36: grpc-status",
-    arguments: [("0", StatusCode.ok), ("00", .ok), ("16", .unauthenticated), ("17", nil), ("-1", nil), ("", nil), ("x", nil)]
+    arguments: [
+      ("0", StatusCode.ok), ("00", .ok), ("16", .unauthenticated), ("17", nil), ("-1", nil), ("", nil), ("x", nil),
+    ]
       as [(String, StatusCode?)])
   func grpcStatus(text: String, expected: StatusCode?) {
     #expect(StatusCode(grpcStatus: Array(text.utf8)) == expected)

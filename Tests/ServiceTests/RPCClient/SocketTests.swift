@@ -176,7 +176,7 @@ import Testing
     let port = try #require(listener.localAddress?.port)
     var configuration = RPCClientConfiguration()
     configuration.backoff.initial = .seconds(1)
-    configuration.backoff.minimumConnectTimeout = .seconds(1)
+    configuration.backoff.minimumConnectTimeout = .seconds(5)
     let error = await failure("ipv4:127.0.0.1:\(port)", configuration: configuration)
     #expect(error?.code == .unavailable)
     #expect(error?.message.contains("waiting for the server's SETTINGS") == true, "\(String(describing: error))")

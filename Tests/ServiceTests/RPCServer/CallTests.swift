@@ -63,7 +63,9 @@ struct CallTests {
     #expect(reply.status == "12")
   }
 
-  @Test("W8: what is not gRPC gets 415 without a body", arguments: ["text/plain", "application/grpc-web", "application/grpcx"])
+  @Test(
+    "W8: what is not gRPC gets 415 without a body",
+    arguments: ["text/plain", "application/grpc-web", "application/grpcx"])
   func notGRPC(type: String) async throws {
     let harness = try await ServerHarness()
     var fields: HeaderFields = [":method": "POST", ":scheme": "http", ":path": "/test.Test/Unary", ":authority": "t"]
@@ -74,14 +76,16 @@ struct CallTests {
     #expect(reply.status == nil)
   }
 
-  @Test("W9: a malformed timeout is INTERNAL, an elapsed one DEADLINE_EXCEEDED", arguments: [("1x", "13"), ("0n", "4")])
+  @Test(
+    "W9: a malformed timeout is INTERNAL, an elapsed one DEADLINE_EXCEEDED", arguments: [("1x", "13"), ("0n", "4")])
   func badTimeout(value: String, status: String) async throws {
     let harness = try await ServerHarness(
       TestService(unary: { _, _ in
         Issue.record("the handler ran")
         return Bytes("")
       }))
-    let reply = try await harness.call(ServerHarness.request("Unary", [("grpc-timeout", value)]), ServerHarness.framed([]))
+    let reply = try await harness.call(
+      ServerHarness.request("Unary", [("grpc-timeout", value)]), ServerHarness.framed([]))
     #expect(reply.status == status)
   }
 

@@ -84,6 +84,7 @@ struct ConnectionTests {
     var configuration = RPCServerConfiguration()
     configuration.connection.maxIdle = .seconds(60)
     let harness = try await ServerHarness(configuration: configuration)
+    try await harness.exchange()
     try await harness.advance(by: .seconds(50))
     _ = try await harness.call(ServerHarness.request("Unary"), ServerHarness.framed([1]))
     try await harness.advance(by: .seconds(59))

@@ -79,8 +79,10 @@ struct EndOfCallTests {
       TestService(push: { requests, _ in
         do {
           for try await _ in requests {}
-        } catch let error as RPCError {
-          ending.continuation.yield("\(error.code) \(Task.isCancelled)")
+          ending.continuation.yield("in order")
+        } catch {
+          let code = (error as? RPCError)?.code.description ?? "\(error)"
+          ending.continuation.yield("\(code) \(Task.isCancelled)")
         }
         return Bytes("")
       }))

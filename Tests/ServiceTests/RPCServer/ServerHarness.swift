@@ -133,6 +133,13 @@ final class ServerHarness {
     return stream
   }
 
+  /// Feeds the server bytes that the client's session would never send.
+  func sendRaw(_ builder: FrameBuilder) async throws {
+    try await channel.writeInbound(ByteBuffer(bytes: builder.bytes))
+    await loop.run()
+    while let down = try await channel.readOutbound(as: ByteBuffer.self) { sentBytes += down.readableBytesView }
+  }
+
   /// Moves bytes both ways until nothing moves.
   func exchange() async throws {
     var isQuiet = false

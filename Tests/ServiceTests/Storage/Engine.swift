@@ -1,4 +1,5 @@
 internal import EmbeddedEngine
+internal import EncryptedStorage
 internal import Foundation
 internal import MemoryEngine
 internal import Storage
@@ -7,7 +8,7 @@ internal import Testing
 
 /// The engines that keep the contract.
 enum Engine: String, CaseIterable, CustomTestStringConvertible {
-  case memory, embedded
+  case memory, embedded, encrypted
 
   var testDescription: String { rawValue }
 
@@ -20,12 +21,16 @@ enum Engine: String, CaseIterable, CustomTestStringConvertible {
     switch self {
     case .memory:
       return try await body(MemoryStore(tables: Sample.tables, now: { clock.now }))
-    case .embedded:
+    case .embedded, .encrypted:
       let directory = FileManager.default.temporaryDirectory.path + "/store-\(UUID().uuidString)"
       defer { try? FileManager.default.removeItem(atPath: directory) }
       var configuration = EmbeddedStore.Configuration(
         directory: directory, environment: "test", tables: Sample.tables)
       configuration.clock = { clock.now }
+      if self == .encrypted {
+        var key = Array("1:\(String(repeating: "5c", count: 32))".utf8)
+        configuration.keyRing = try KeyRing(parsing: &key)
+      }
       let store = try await EmbeddedStore.open(configuration)
       let value: Value
       do { value = try await body(store) } catch {

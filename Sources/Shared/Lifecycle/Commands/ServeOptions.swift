@@ -32,6 +32,9 @@ struct ServeOptions: ParsableArguments {
   @Option(help: ArgumentHelp("Which store: embedded (default) or dynamodb (not built yet).", valueName: "kind"))
   var store: String?
 
+  @OptionGroup
+  var storeKeys: StoreKeyOptions
+
   @Option(help: ArgumentHelp("Part of the tables' names (in development: dev).", valueName: "name"))
   var environment: String?
 
@@ -78,6 +81,7 @@ struct ServeOptions: ParsableArguments {
     ]
     var values: [Setting: ConfigValue] = [:]
     for case (let setting, let text?) in texts { values[setting] = ConfigValue(.string(text), isSecret: false) }
+    values.merge(storeKeys.values) { _, new in new }
     if development { values[.development] = true }
     if plaintext { values[.plaintext] = true }
     return values

@@ -1,6 +1,7 @@
 internal import ArgumentParser
 internal import Configuration
 internal import EmbeddedEngine
+internal import EncryptedStorage
 internal import FoundationEssentials
 internal import Storage
 
@@ -19,6 +20,9 @@ struct VerifyCommand<Definition: ServiceDefinition>: AsyncParsableCommand {
     help: ArgumentHelp("Part of the tables' names; also CLINICAVOICE_ENVIRONMENT (default: dev).", valueName: "name"))
   var environment: String?
 
+  @OptionGroup
+  var storeKeys: StoreKeyOptions
+
   func run() async throws {
     do throws(LaunchFailure) {
       let report = try await verify()
@@ -29,7 +33,7 @@ struct VerifyCommand<Definition: ServiceDefinition>: AsyncParsableCommand {
   }
 
   private func verify() async throws(LaunchFailure) -> VerificationReport {
-    var flags: [Setting: ConfigValue] = [:]
+    var flags = storeKeys.values
     if let dataDir { flags[.dataDir] = ConfigValue(.string(dataDir), isSecret: false) }
     if let environment { flags[.environment] = ConfigValue(.string(environment), isSecret: false) }
     var reader = SettingReader(
@@ -41,8 +45,11 @@ struct VerifyCommand<Definition: ServiceDefinition>: AsyncParsableCommand {
     guard FileManager.default.fileExists(atPath: directory) else {
       throw LaunchFailure(.configuration, "The directory \(directory) of --data-dir does not exist.")
     }
-    let configuration = EmbeddedStore.Configuration(
+    let keys = reader.storeKeys(isRequired: false)
+    guard reader.faults.isEmpty else { throw LaunchFailure(.configuration, reader.faults) }
+    var configuration = EmbeddedStore.Configuration(
       directory: directory, environment: reader.text(.environment)?.text ?? "dev", tables: Definition.tables)
+    if let keys { configuration.keyRing = try keys.loaded() }
     let store = try await EmbeddedStore.opened(configuration)
     let report: Result<VerificationReport, StoreError>
     do throws(StoreError) {

@@ -31,6 +31,7 @@ extension ServeConfiguration {
     let dataDirectory = reader.required(.dataDir, "the directory of the store")
     if let dataDirectory { reader.checkDataDirectory(dataDirectory) }
     reader.checkStore()
+    let storeKeys = reader.storeKeys(isRequired: !isDevelopment)
     let name = reader.environmentName(isDevelopment: isDevelopment)
     let zone = reader.timeZone()
     let clockFile = reader.clockFile(isDevelopment: isDevelopment)
@@ -44,9 +45,9 @@ extension ServeConfiguration {
     else { return nil }
     self.init(
       listen: listen, tls: tls.files, keySet: keySet.text, issuer: issuer, audiences: audiences,
-      dataDirectory: dataDirectory.text, environment: name, defaultTimeZone: zone, isDevelopment: isDevelopment,
-      developmentClockFile: clockFile, shutdownGrace: grace, logLevel: level, logFormat: format,
-      patientService: patientService)
+      dataDirectory: dataDirectory.text, storeKeys: storeKeys, environment: name, defaultTimeZone: zone,
+      isDevelopment: isDevelopment, developmentClockFile: clockFile, shutdownGrace: grace, logLevel: level,
+      logFormat: format, patientService: patientService)
   }
 }
 

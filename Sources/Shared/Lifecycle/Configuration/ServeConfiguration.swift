@@ -1,3 +1,4 @@
+package import EncryptedStorage
 package import Logging
 package import Observability
 
@@ -28,6 +29,8 @@ package struct ServeConfiguration: Sendable, Hashable {
   package var issuer: String
   package var audiences: [String]
   package var dataDirectory: String
+  /// Where the keys come from that the store is encrypted under; `nil`, in clear, is for development only.
+  package var storeKeys: KeySource?
   /// Part of the tables' names.
   package var environment: String
   package var defaultTimeZone: String
@@ -58,6 +61,9 @@ extension ServeConfiguration {
     case .jwtAudience: .text(audiences.joined(separator: ","))
     case .dataDir: .text(dataDirectory)
     case .store: .text("embedded")
+    case .storeKeyFile: if case .file(let path) = storeKeys { .text(path) } else { nil }
+    case .storeKeyVariable: if case .environment(let name) = storeKeys { .text(name) } else { nil }
+    case .storeKeyCommand: if case .command(let words) = storeKeys { .text(words.joined(separator: " ")) } else { nil }
     case .environment: .text(environment)
     case .defaultTimeZone: .text(defaultTimeZone)
     case .development: .flag(isDevelopment)

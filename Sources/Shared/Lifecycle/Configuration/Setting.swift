@@ -10,6 +10,9 @@ package enum Setting: String, Sendable, Hashable, CaseIterable {
   case jwtAudience = "jwt-audience"
   case dataDir = "data-dir"
   case store
+  case storeKeyFile = "store-key-file"
+  case storeKeyVariable = "store-key-variable"
+  case storeKeyCommand = "store-key-command"
   case environment
   case defaultTimeZone = "default-time-zone"
   case development

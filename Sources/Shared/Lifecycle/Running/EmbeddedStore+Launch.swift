@@ -19,7 +19,8 @@ extension EmbeddedStoreError {
   fileprivate var kind: LaunchFailure.Kind {
     switch self {
     case .inUse, .failed: .unavailable
-    case .directory, .directoryTooOpen, .newerFormat, .notAStore, .otherEnvironment, .tableChanged: .configuration
+    case .directory, .directoryTooOpen, .newerFormat, .notAStore, .otherEnvironment, .tableChanged, .keys:
+      .configuration
     }
   }
 }

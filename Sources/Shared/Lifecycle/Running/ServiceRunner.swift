@@ -1,6 +1,7 @@
 internal import Auth
 internal import CivilTime
 internal import EmbeddedEngine
+internal import EncryptedStorage
 internal import FoundationEssentials
 internal import Glibc
 internal import Identity
@@ -107,6 +108,7 @@ extension ServiceRunner {
     var settings = EmbeddedStore.Configuration(
       directory: configuration.dataDirectory, environment: configuration.environment, tables: Definition.tables)
     settings.clock = { clock.now().microseconds }
+    if let keys = configuration.storeKeys { settings.keyRing = try keys.loaded() }
     let (health, logger) = (health, logger)
     settings.onStatusChange = { status in
       switch status {

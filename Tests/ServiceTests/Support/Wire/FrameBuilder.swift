@@ -38,7 +38,9 @@ package struct FrameBuilder: Sendable {
     frame(.data, flags: endStream ? Self.endStream : 0, stream: stream, payload)
   }
 
-  package mutating func reset(_ stream: UInt32, _ code: UInt32) { frame(.rstStream, stream: stream, Self.bigEndian(code)) }
+  package mutating func reset(_ stream: UInt32, _ code: UInt32) {
+    frame(.rstStream, stream: stream, Self.bigEndian(code))
+  }
 
   /// Literal fields without indexing and without Huffman coding (RFC 7541 6.2.2): needs no table.
   package static func block(_ fields: [(String, String)]) -> [UInt8] {
@@ -86,7 +88,8 @@ package struct ParsedFrame: Equatable, Sendable, CustomStringConvertible {
       let length = Int(header[0]) << 16 | Int(header[1]) << 8 | Int(header[2])
       let stream = header[5...8].reduce(UInt32(0)) { $0 << 8 | UInt32($1) } & 0x7FFF_FFFF
       frames.append(
-        ParsedFrame(kind: header[3], flags: header[4], stream: stream, payload: Array(rest.dropFirst(9).prefix(length))))
+        ParsedFrame(kind: header[3], flags: header[4], stream: stream, payload: Array(rest.dropFirst(9).prefix(length)))
+      )
       rest = rest.dropFirst(9 + length)
     }
     return frames

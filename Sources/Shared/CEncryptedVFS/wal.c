@@ -1,0 +1,147 @@
+// The write-ahead log. Format of the plaintext: https://www.sqlite.org/fileformat2.html#the_write_ahead_log
+#include "internal.h"
+
+static sqlite3_int64 frame_at(sqlite3_int64 offset) {
+  return offset - (offset - CEV_WAL_HEADER) % CEV_FRAME;
+}
+
+static CEVPlace place_of(CEVFile *file, sqlite3_int64 offset, const uint8_t *frame) {
+  CEVPlace place = {CEV_IN_WAL, file->database->identity, (uint64_t)offset, frame};
+  return place;
+}
+
+// The sealed region runs from the checksum in the frame header to the trailer.
+enum { REGION = CEV_FRAME_HEADER - CEV_FRAME_CLEAR + CEV_BODY };
+
+static CEVStatus open_frame(CEVFile *file, sqlite3_int64 offset, uint8_t *frame) {
+  CEVPlace place = place_of(file, offset, frame);
+  uint8_t *trailer = frame + CEV_FRAME_HEADER + CEV_BODY;
+  CEVStatus status =
+      cev_open(&file->opener, file->vfs->ring, &place, frame + CEV_FRAME_CLEAR, REGION, trailer);
+  // As SQLite wrote them; its checksum covers them.
+  memset(trailer, 0, CEV_TRAILER);
+  return status;
+}
+
+static int write_frame(CEVFile *file, sqlite3_int64 offset, uint8_t *frame) {
+  uint8_t *trailer = frame + CEV_FRAME_HEADER + CEV_BODY;
+  // Other bytes than zeros would be lost and fail SQLite's checksum when the log is recovered.
+  if (!cev_is_zero(trailer, CEV_TRAILER)) {
+    sqlite3_log(SQLITE_IOERR_WRITE, "%s: a page without the 48 reserved bytes", file->path);
+    return SQLITE_IOERR_WRITE;
+  }
+  CEVPlace place = place_of(file, offset, frame);
+  CEVStatus status = cev_seal(&file->sealer, file->vfs->ring, &place, frame + CEV_FRAME_CLEAR, REGION, trailer);
+  if (status != CEV_OK) return cev_report(status, file, "WAL frame at", offset);
+  int result = cev_real_write(file, frame, CEV_FRAME, offset);
+  if (result == SQLITE_OK) {
+    if (file->own_end == 0 || offset < file->own_start) file->own_start = offset;
+    if (offset + CEV_FRAME > file->own_end) file->own_end = offset + CEV_FRAME;
+  }
+  return result;
+}
+
+static bool is_own(const CEVFile *file, sqlite3_int64 offset) {
+  return offset >= file->own_start && offset + CEV_FRAME <= file->own_end;
+}
+
+static int read_frame(CEVFile *file, sqlite3_int64 offset, uint8_t *frame, CEVStatus *status) {
+  *status = CEV_OK;
+  int result = cev_database_identify(file->database);
+  if (result == SQLITE_OK) result = cev_real_read(file, frame, CEV_FRAME, offset);
+  if (result == SQLITE_OK) *status = open_frame(file, offset, frame);
+  return result;
+}
+
+static int wal_read(sqlite3_file *handle, void *bytes, int amount, sqlite3_int64 offset) {
+  CEVFile *file = cev_file(handle);
+  if (offset + amount <= CEV_WAL_HEADER) return cev_real_read(file, bytes, amount, offset);
+  if (offset < CEV_WAL_HEADER) return SQLITE_IOERR_READ;
+  sqlite3_int64 start = frame_at(offset);
+  int within = (int)(offset - start);
+  if (amount > CEV_FRAME - within) return SQLITE_IOERR_READ;
+
+  CEVStatus status;
+  int result = read_frame(file, start, file->buffer, &status);
+  bool whole = amount == CEV_FRAME;
+  if (result == SQLITE_OK && status == CEV_DAMAGED && whole && !is_own(file, start)) {
+    // Only recovery reads whole frames of others: this is where the log ends.
+    sqlite3_log(SQLITE_NOTICE_RECOVER_WAL, "%s ends before offset %lld: the frame there is not whole", file->path, start);
+    memset(file->buffer, 0, CEV_FRAME);
+    status = CEV_OK;
+  }
+  if (result == SQLITE_OK) result = cev_report(status, file, "WAL frame at", start);
+  if (result == SQLITE_OK || result == SQLITE_IOERR_SHORT_READ) {
+    memcpy(bytes, file->buffer + within, (size_t)amount);
+  }
+  return result;
+}
+
+// The header of a frame that this handle wrote before: SQLite corrects the checksums after it has overwritten a page within
+// one transaction. Sealed anew at once, since no page follows.
+static int rewrite_header(CEVFile *file, sqlite3_int64 offset, const uint8_t *header, bool *done) {
+  CEVStatus status;
+  int result = read_frame(file, offset, file->buffer, &status);
+  *done = result == SQLITE_OK && status == CEV_OK;
+  if (!*done) return SQLITE_OK;  // a frame of a log that another connection has restarted: its page follows
+  memcpy(file->buffer, header, CEV_FRAME_HEADER);
+  return write_frame(file, offset, file->buffer);
+}
+
+static int write_header(CEVFile *file, sqlite3_int64 offset, const uint8_t *header) {
+  bool done = false;
+  if (is_own(file, offset)) {
+    int result = rewrite_header(file, offset, header, &done);
+    if (result != SQLITE_OK || done) return result;
+  }
+  memcpy(file->pending_header, header, CEV_FRAME_HEADER);
+  file->pending_offset = offset;
+  file->pending = true;
+  return SQLITE_OK;
+}
+
+static int write_content(CEVFile *file, sqlite3_int64 offset, const uint8_t *content) {
+  if (file->pending && file->pending_offset == offset) {
+    file->pending = false;
+    memcpy(file->buffer, file->pending_header, CEV_FRAME_HEADER);
+  } else {  // a page that changed again within its transaction: the header stays
+    CEVStatus status;
+    int result = read_frame(file, offset, file->buffer, &status);
+    if (result == SQLITE_OK) result = cev_report(status, file, "WAL frame at", offset);
+    if (result != SQLITE_OK) return result;
+  }
+  memcpy(file->buffer + CEV_FRAME_HEADER, content, CEV_PAGE);
+  return write_frame(file, offset, file->buffer);
+}
+
+static int wal_write(sqlite3_file *handle, const void *bytes, int amount, sqlite3_int64 offset) {
+  CEVFile *file = cev_file(handle);
+  int result = cev_database_identify(file->database);
+  if (result != SQLITE_OK) return result;
+  if (!file->database->identified) return SQLITE_IOERR_WRITE;  // a database enters WAL mode by a write to its page 1
+  if (offset == 0 && amount == CEV_WAL_HEADER) {
+    file->pending = false;
+    file->own_start = file->own_end = 0;
+    return cev_real_write(file, bytes, amount, offset);
+  }
+  if (offset >= CEV_WAL_HEADER) {
+    sqlite3_int64 start = frame_at(offset);
+    if (offset == start && amount == CEV_FRAME_HEADER) return write_header(file, start, bytes);
+    if (offset == start + CEV_FRAME_HEADER && amount == CEV_PAGE) return write_content(file, start, bytes);
+  }
+  sqlite3_log(SQLITE_IOERR_WRITE, "%s: %d bytes at %lld are no part of a WAL", file->path, amount, offset);
+  return SQLITE_IOERR_WRITE;
+}
+
+static int wal_truncate(sqlite3_file *handle, sqlite3_int64 size) {
+  CEVFile *file = cev_file(handle);
+  file->pending = false;
+  if (size == 0) file->own_start = file->own_end = 0;
+  return cev_file_truncate(handle, size);
+}
+
+const sqlite3_io_methods cev_wal_methods = {
+    1, cev_file_close, wal_read, wal_write, wal_truncate, cev_file_sync, cev_file_size, cev_file_lock, cev_file_unlock,
+    cev_file_check_reserved_lock, cev_file_control, cev_file_sector_size, cev_file_characteristics,
+    NULL, NULL, NULL, NULL, NULL, NULL,
+};

@@ -1,0 +1,35 @@
+internal import EncryptedStorage
+internal import Storage
+
+/// The database file and how SQLite is asked for it: by its path, or through the encrypting VFS of this store.
+struct StoreDatabase: Sendable {
+  let path: String
+  /// What SQLite opens.
+  let name: String
+  private let vfs: EncryptedVFS?
+
+  /// Looks at the file's keys first, so that a wrong one is a clear error.
+  init(path: String, keyRing: KeyRing?) throws(EncryptedStorageError) {
+    self.path = path
+    guard let keyRing else {
+      (name, vfs) = (path, nil)
+      return
+    }
+    let vfs = try EncryptedVFS(keyRing: keyRing)
+    do throws(EncryptedStorageError) {
+      try vfs.check(databaseAt: path)
+    } catch {
+      try? vfs.unregister()
+      throw error
+    }
+    (name, self.vfs) = (vfs.uri(databaseAt: path), vfs)
+  }
+
+  /// To be called once, when every connection is closed; a VFS that is still in use stays registered.
+  func close() { try? vfs?.unregister() }
+
+  func encrypted() throws(EncryptedStorageError) -> EncryptedVFS {
+    guard let vfs else { throw .notEncrypted(path: path) }
+    return vfs
+  }
+}
