@@ -28,11 +28,10 @@ struct AppointmentServiceDefinition: ServiceDefinition {
     }
     dependencies.logger.info("time zones", metadata: ["tzdata": "\(TimeZoneDatabase.system.version)"])
     let key = try await PageTokenKey.load(from: dependencies.store, table: Tables.appointments, errors: .appointment)
-    return [
-      AppointmentHandlers.assembled(
-        tables: dependencies.store, patients: RPCPatientDirectory(channel: patientService),
-        pageTokens: PageTokens(key: key), clock: dependencies.clock, defaultTimeZone: dependencies.defaultTimeZone.id),
-      TimeBlockHandlers(),
-    ]
+    let pageTokens = PageTokens(key: key)
+    let appointments = AppointmentHandlers.assembled(
+      tables: dependencies.store, patients: RPCPatientDirectory(channel: patientService), pageTokens: pageTokens,
+      clock: dependencies.clock, defaultTimeZone: dependencies.defaultTimeZone.id)
+    return [appointments, TimeBlockHandlers(appointments, pageTokens: pageTokens)]
   }
 }

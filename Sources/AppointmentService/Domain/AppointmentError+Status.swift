@@ -13,6 +13,8 @@ extension AppointmentError: RPCErrorConvertible {
     switch self {
     case .appointmentNotFound(let id):
       return errors.notFound(.appointmentNotFound, type: "Appointment", id: id)
+    case .timeBlockNotFound(let id):
+      return errors.notFound(.timeBlockNotFound, type: "TimeBlock", id: id)
     case .patientNotFound(let id):
       return errors.notFound(.patientNotFound, type: "Patient", id: id)
     case .patientInactive:

@@ -5,6 +5,7 @@ internal import ServiceCore
 enum AppointmentError: Error, Sendable {
   /// Unknown, or outside the caller's partition: indistinguishable (DOMAIN 1).
   case appointmentNotFound(id: String)
+  case timeBlockNotFound(id: String)
   /// Unknown to the patient service, or another clinician's.
   case patientNotFound(id: String)
   case patientInactive

@@ -67,17 +67,17 @@ extension Recurrence {
 
   /// The first date on which a block that begins on `anchor` occurs; `nil` when there is none.
   func firstOccurrence(anchor: CivilDate) -> CivilDate? {
+    let explicit = dates.filter { occurs(on: $0, anchor: anchor) }.min()
+    if kind == .custom, daysOfWeek.isEmpty { return explicit }
     // The pattern repeats every lcm(interval, 7) or 7 × interval days, at most 364; within each period, at most
-    // `excludedDates.count` of its dates can be taken away; and no explicit date lies beyond the last one.
-    let period = 7 * interval
-    let lastExplicit = dates.max()?.dayNumber ?? anchor.dayNumber
-    let horizon = max(lastExplicit, anchor.dayNumber + period * (excludedDates.count + 1))
-    let last = min(horizon, (endDate ?? CivilDate.last).dayNumber, CivilDate.last.dayNumber)
+    // `excludedDates.count` of its dates can be taken away.
+    let horizon = anchor.dayNumber + 7 * interval * (excludedDates.count + 1)
+    let last = min(horizon, min(endDate ?? .last, explicit ?? .last).dayNumber)
     var day = anchor.dayNumber
     while day <= last {
       if let date = CivilDate(dayNumber: day), occurs(on: date, anchor: anchor) { return date }
       day += 1
     }
-    return nil
+    return explicit
   }
 }

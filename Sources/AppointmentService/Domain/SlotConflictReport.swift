@@ -14,6 +14,8 @@ struct SlotConflictReport: Sendable, Hashable {
   var rules: TimeZoneRules
   /// Which one of a batch was refused.
   var requestIndex: Int?
+  /// What was refused: a booking or a time block.
+  var reason = ErrorReason.slotConflict
 
   /// The most conflicts that are named.
   static let namedConflicts = 20
@@ -31,7 +33,7 @@ struct SlotConflictReport: Sendable, Hashable {
       violations.removeLast()
     }
     return errors.make(
-      .slotConflict, "The clinician is busy at that time\(requestIndex.map { ": requests[\($0)]" } ?? "").",
+      reason, "The clinician is busy at that time\(requestIndex.map { ": requests[\($0)]" } ?? "").",
       metadata: ["conflict_count": String(conflicts.count)],
       details: [.preconditionFailure(violations), .other(typeURL: typed.typeURL, value: typed.value)])
   }

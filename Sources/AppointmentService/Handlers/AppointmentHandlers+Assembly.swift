@@ -17,7 +17,7 @@ extension AppointmentHandlers {
       transactions: RetryingTransaction(store: tables, errors: errors, policy: policy, random: random),
       clock: clock)
     return AppointmentHandlers(
-      store: AppointmentStore(tables: tables), patients: patients, mutations: mutations, clock: clock,
-      timeZones: timeZones, defaultTimeZone: defaultTimeZone, random: random, pageTokens: pageTokens)
+      store: AppointmentStore(tables: tables, timeZones: timeZones), patients: patients, mutations: mutations,
+      clock: clock, timeZones: timeZones, defaultTimeZone: defaultTimeZone, random: random, pageTokens: pageTokens)
   }
 }

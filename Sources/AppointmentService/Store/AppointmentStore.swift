@@ -8,6 +8,8 @@ internal import Storage
 /// A store that fails answers with its status (DOMAIN 10).
 struct AppointmentStore: Sendable {
   let tables: any TableStore
+  /// The zones that time blocks' rules are in.
+  var timeZones = TimeZoneDatabase.system
 
   /// The appointment of that clinician, or `nil`: an id of another clinician is not even looked at (DOMAIN 1).
   func appointment(_ id: String, clinician: String) async throws(RPCError) -> AppointmentRecord? {
@@ -49,7 +51,9 @@ struct AppointmentStore: Sendable {
       }
       let keys = days.keys.sorted().map { ScheduleItems.dayKey($0, of: clinician) }
       for item in try await tables.batchGet(keys, from: Tables.appointments) { try days.read(item) }
-      return ScheduleSnapshot(clinician: clinician, head: head, days: days, blocked: [])
+      return ScheduleSnapshot(
+        clinician: clinician, head: head, days: days,
+        blocked: try await blocked(of: clinician, head: head, in: ranges))
     }
   }
 
@@ -67,7 +71,8 @@ struct AppointmentStore: Sendable {
         for item in page.items { try days.read(item) }
         query.exclusiveStart = page.next
       } while query.exclusiveStart != nil
-      return ScheduleSnapshot(clinician: clinician, head: head, days: days, blocked: []).busy
+      let blocked = try await blocked(of: clinician, head: head, in: [range])
+      return ScheduleSnapshot(clinician: clinician, head: head, days: days, blocked: blocked).busy
     }
   }
 
@@ -77,7 +82,7 @@ struct AppointmentStore: Sendable {
     do { return try await body() } catch { throw ServiceErrors.appointment.store(error, field: "") }
   }
 
-  private func head(of clinician: String) async throws(StoreError) -> ScheduleHead {
+  func head(of clinician: String) async throws(StoreError) -> ScheduleHead {
     guard let item = try await tables.get(ScheduleItems.headKey(of: clinician), from: Tables.appointments)
     else { return ScheduleHead() }
     return try ScheduleHead(item)
@@ -85,7 +90,7 @@ struct AppointmentStore: Sendable {
 }
 
 extension [Int: ScheduleDay] {
-  fileprivate mutating func read(_ item: Item) throws(StoreError) {
+  mutating func read(_ item: Item) throws(StoreError) {
     let sort = try ItemReader(item).string("userId")
     guard sort.hasPrefix("day#"), let date = CivilDate(sort.dropFirst(4)) else {
       throw ItemReader.corrupt("userId")
