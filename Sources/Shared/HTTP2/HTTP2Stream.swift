@@ -5,44 +5,45 @@ internal import RPC
 ///
 /// Records are pooled: after the ``HTTP2Event/closed(_:reset:)`` event the record serves another stream. Whoever keeps
 /// a reference beyond that compares ``id`` with the number it remembers. Confined to its session.
+// Why @exclusivity(unchecked): see HTTP2Session.
 package final class HTTP2Stream {
   /// 0 when the record serves no stream.
-  package internal(set) var id: Int32 = 0
+  @exclusivity(unchecked) package internal(set) var id: Int32 = 0
 
   /// Bytes that arrived and that the driver has not taken. Take them, then ``HTTP2Session/consume(_:on:)`` their number,
   /// or the peer's window stays shut.
-  package var inbound = ByteBuffer()
+  @exclusivity(unchecked) package var inbound = ByteBuffer()
 
   /// Bytes that arrived and were not yet given to ``HTTP2Session/consume(_:on:)``.
-  package internal(set) var unconsumedBytes = 0
+  @exclusivity(unchecked) package internal(set) var unconsumedBytes = 0
 
   /// Bytes to send. Append, then ``HTTP2Session/resume(_:)``.
-  package var outbound = ByteBuffer()
+  @exclusivity(unchecked) package var outbound = ByteBuffer()
 
   /// What the driver associates with the stream. Cleared when the record is pooled.
-  package var context: AnyObject?
+  @exclusivity(unchecked) package var context: AnyObject?
 
   /// The peer's side has ended in order (END_STREAM).
-  package internal(set) var isRemoteClosed = false
+  @exclusivity(unchecked) package internal(set) var isRemoteClosed = false
   /// Our side has ended: END_STREAM was sent, or is the next thing to be sent.
-  package internal(set) var isLocalClosed = false
+  @exclusivity(unchecked) package internal(set) var isLocalClosed = false
 
   // What follows is the session's.
 
   /// Index in the session's list of live streams.
-  var slot = -1
-  var hasReceivedHeaders = false
+  @exclusivity(unchecked) var slot = -1
+  @exclusivity(unchecked) var hasReceivedHeaders = false
   /// Refused on arrival: no event tells of it.
-  var isRefused = false
+  @exclusivity(unchecked) var isRefused = false
   /// The data provider found nothing to send; `resume` wakes it.
-  var isDeferred = false
+  @exclusivity(unchecked) var isDeferred = false
   /// Outbound bytes are complete; what ends the stream is in `ending`.
-  var ending: Ending = .open
-  var isAboveWatermark = false
-  var resetByPeer = false
-  var resetByUs = false
+  @exclusivity(unchecked) var ending: Ending = .open
+  @exclusivity(unchecked) var isAboveWatermark = false
+  @exclusivity(unchecked) var resetByPeer = false
+  @exclusivity(unchecked) var resetByUs = false
   /// A request whose HEADERS could not go out.
-  var wasNeverSent = false
+  @exclusivity(unchecked) var wasNeverSent = false
 
   enum Ending {
     case open

@@ -9,6 +9,7 @@ internal import Sockets
 /// call without a stream, and is told so.
 // Why @unchecked: everything mutable is touched on the connection's event loop only; what the handler's task calls hops
 // there unless it is on it already. `request` is the exception: written before the task starts, taken by it once.
+// Why @exclusivity(unchecked): see HTTP2Session.
 final class ServerCall: @unchecked Sendable {
   let context: ServerContext
   var deadline: NIODeadline? { context.deadline }
@@ -18,19 +19,19 @@ final class ServerCall: @unchecked Sendable {
   private let inFlight: CallsInFlight
 
   /// `nil` once the call is over.
-  private var connection: ServerConnection?
-  private var stream: HTTP2Stream?
-  private var state: ServerCallState
-  private var request: ByteBuffer?
-  private var task: Task<Void, Never>?
-  private var isHandlerRunning = false
+  @exclusivity(unchecked) private var connection: ServerConnection?
+  @exclusivity(unchecked) private var stream: HTTP2Stream?
+  @exclusivity(unchecked) private var state: ServerCallState
+  @exclusivity(unchecked) private var request: ByteBuffer?
+  @exclusivity(unchecked) private var task: Task<Void, Never>?
+  @exclusivity(unchecked) private var isHandlerRunning = false
   /// The response of a method that has one is in the stream's buffer, not yet announced.
-  private var hasStagedResponse = false
+  @exclusivity(unchecked) private var hasStagedResponse = false
 
-  private var reader: CheckedContinuation<ByteBuffer?, any Error>?
-  private var writers: [CheckedContinuation<Void, any Error>] = []
+  @exclusivity(unchecked) private var reader: CheckedContinuation<ByteBuffer?, any Error>?
+  @exclusivity(unchecked) private var writers: [CheckedContinuation<Void, any Error>] = []
   /// Why reads and writes fail, once the call is over.
-  private var failure: RPCError?
+  @exclusivity(unchecked) private var failure: RPCError?
 
   struct Limits: Sendable {
     var maxSendMessageLength: Int

@@ -27,6 +27,7 @@ package struct ServerConnectionContext: Sendable {
 /// Drives one connection: bytes from the channel into the session, its events to calls, the session's bytes to the channel.
 ///
 /// Writes once per read, and once per tick of the loop when handlers finish in between. Confined to the channel's loop.
+// Why @exclusivity(unchecked): see HTTP2Session.
 package final class ServerConnection: ChannelInboundHandler {
   package typealias InboundIn = ByteBuffer
   package typealias OutboundOut = ByteBuffer
@@ -42,21 +43,21 @@ package final class ServerConnection: ChannelInboundHandler {
   let session: HTTP2Session
   private let shared: ServerConnectionContext
   private let peer: Peer
-  private var policy: ConnectionPolicy
-  private var budget: PeerBudget
+  @exclusivity(unchecked) private var policy: ConnectionPolicy
+  @exclusivity(unchecked) private var budget: PeerBudget
   private let callLimits: ServerCall.Limits
 
-  private var channel: ChannelHandlerContext?
-  private var executor: EventLoopTaskExecutor?
-  private var callCount = 0
-  private var isReading = false
-  private var isFlushScheduled = false
-  private var isClosed = false
-  private var output = ByteBuffer()
+  @exclusivity(unchecked) private var channel: ChannelHandlerContext?
+  @exclusivity(unchecked) private var executor: EventLoopTaskExecutor?
+  @exclusivity(unchecked) private var callCount = 0
+  @exclusivity(unchecked) private var isReading = false
+  @exclusivity(unchecked) private var isFlushScheduled = false
+  @exclusivity(unchecked) private var isClosed = false
+  @exclusivity(unchecked) private var output = ByteBuffer()
   /// Read at most once per batch of events; `nil` between them.
-  private var batchTime: NIODeadline?
-  private var timer: Scheduled<Void>?
-  private var timerDeadline: NIODeadline?
+  @exclusivity(unchecked) private var batchTime: NIODeadline?
+  @exclusivity(unchecked) private var timer: Scheduled<Void>?
+  @exclusivity(unchecked) private var timerDeadline: NIODeadline?
 
   /// Bytes handed to the channel in one write.
   private static let writeSize = 128 * 1024

@@ -18,7 +18,7 @@ from google.protobuf import descriptor_pool, message_factory
 from google.rpc import error_details_pb2, status_pb2  # made from our proto/ by conftest.py
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from clinicavoice.appointment.v1 import appointment_service_pb2_grpc
+from clinicavoice.appointment.v1 import appointment_service_pb2_grpc, time_block_service_pb2_grpc
 from clinicavoice.patient.v1 import patient_service_pb2_grpc
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -160,6 +160,7 @@ class Caller:
         self._channels = [cluster.patient.channel(service), cluster.appointment.channel(service)]
         self._patients = patient_service_pb2_grpc.PatientServiceStub(self._channels[0])
         self._appointments = appointment_service_pb2_grpc.AppointmentServiceStub(self._channels[1])
+        self._blocks = time_block_service_pb2_grpc.TimeBlockServiceStub(self._channels[1])
 
     def close(self):
         for channel in self._channels:
@@ -170,6 +171,9 @@ class Caller:
 
     def appointments(self, method: str, request=None, timeout=30, metadata=(), **fields):
         return self._call(self._appointments, "appointment.v1", method, request, timeout, metadata, fields)
+
+    def blocks(self, method: str, request=None, timeout=30, metadata=(), **fields):
+        return self._call(self._blocks, "appointment.v1", method, request, timeout, metadata, fields)
 
     def _call(self, stub, package, method, request, timeout, metadata, fields):
         request = request if request is not None else message(f"{package}.{method}Request")(**fields)

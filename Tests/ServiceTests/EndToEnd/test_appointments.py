@@ -136,3 +136,21 @@ def test_a_foreign_appointment_looks_exactly_like_an_unknown_one(cluster, caller
         found = refusal(other.appointments, "GetAppointment", appointment_id=identifier)
         texts.append(repr((found.code, found.message, [str(d) for d in found.details])).replace(identifier, "ID"))
     assert texts[0] == texts[1] and "APPOINTMENT_NOT_FOUND" in texts[0]
+
+
+def test_a_recurring_block_refuses_a_booking_and_the_other_way_round(clinician, patient_id):
+    lunch = dict(date="2031-03-10", start_time="12:00", end_time="13:00", reason="lunch", type="TIME_BLOCK_TYPE_BREAK",
+                 recurrence=dict(type="RECURRENCE_TYPE_DAILY", end_date="2031-03-31"))
+    block = clinician.blocks("CreateTimeBlock", time_block=lunch).time_block
+    found = refusal(clinician.appointments, "CreateAppointment",
+                    appointment=appointment_fields(patient_id, date="2031-03-20", time="12:30"))
+    assert (found.code, found.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "SLOT_CONFLICT")
+    violations = found.detail(error_details_pb2.PreconditionFailure).violations
+    assert [(v.type, v.subject) for v in violations] == [("TIME_BLOCK", block.id)]
+    clinician.blocks("DeleteTimeBlock", time_block_id=block.id)
+    booked = clinician.appointments(
+        "CreateAppointment", appointment=appointment_fields(patient_id, date="2031-03-20", time="12:30")).appointment
+    found = refusal(clinician.blocks, "CreateTimeBlock", time_block=lunch)
+    assert (found.code, found.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "BLOCK_CONFLICTS_WITH_APPOINTMENTS")
+    violations = found.detail(error_details_pb2.PreconditionFailure).violations
+    assert [v.subject for v in violations] == [booked.id]

@@ -106,6 +106,12 @@ def has(path, wanted):
     return check
 
 
+def counts(name, wanted):
+    def check(state, answer):
+        assert len(answer[name]) == wanted
+    return check
+
+
 # (service, method, request, what the answer must be, whether appointment-service calls)
 STEPS = [
     (PATIENTS, "CreatePatient", lambda s: dict(patient=PATIENT), keep("patient"), False),
@@ -138,6 +144,24 @@ STEPS = [
     (APPOINTMENTS, "UpdateAppointmentStatus",
      lambda s: dict(appointmentId=s["appointment"]["id"], status="APPOINTMENT_STATUS_CONFIRMED"),
      has("appointment.status", "APPOINTMENT_STATUS_CONFIRMED"), False),
+    (APPOINTMENTS, "ListAppointments",
+     lambda s: dict(startDate="2031-03-04", endDate="2031-03-04", patientId=s["patient"]["id"],
+                    statuses=["APPOINTMENT_STATUS_CONFIRMED"]),
+     has("appointments.0.id", lambda s: s["appointment"]["id"]), False),
+    (APPOINTMENTS, "ListAppointmentHistory", lambda s: dict(appointmentId=s["appointment"]["id"]),
+     has("entries.0.sequence", "1"), False),
+    (TIME_BLOCKS, "CreateTimeBlock",
+     lambda s: dict(timeBlock=dict(date="2031-03-03", startTime="13:00", endTime="14:00", reason="lunch", type="TIME_BLOCK_TYPE_BREAK",
+                                   recurrence=dict(type="RECURRENCE_TYPE_DAILY", endDate="2031-03-31"))), keep("timeBlock"), False),
+    (TIME_BLOCKS, "GetTimeBlock", lambda s: dict(timeBlockId=s["timeBlock"]["id"]), equals("timeBlock"), False),
+    (TIME_BLOCKS, "ListTimeBlocks", lambda s: dict(startDate="2031-03-04", endDate="2031-03-05"),
+     has("occurrences.1.date", "2031-03-05"), False),
+    (TIME_BLOCKS, "UpdateTimeBlock",
+     lambda s: dict(timeBlock=dict(id=s["timeBlock"]["id"], reason="long lunch"), updateMask="reason"),
+     has("timeBlock.etag", '"2"'), False),
+    (TIME_BLOCKS, "DeleteTimeBlock", lambda s: dict(timeBlockId=s["timeBlock"]["id"]), lambda s, answer: None, False),
+    (APPOINTMENTS, "CancelPatientAppointments", lambda s: dict(patientId=s["patient"]["id"], reason="moved away"),
+     counts("cancelledAppointmentIds", 3), False),
 ]
 
 
