@@ -45,27 +45,27 @@ package import RPC
   package let role: Role
   package let configuration: Configuration
   /// What the library last complained about; for logs and for the text of an error.
-  @exclusivity(unchecked) package internal(set) var diagnostic = ""
+  @safe @exclusivity(unchecked) package internal(set) var diagnostic = ""
   /// How often the peer did what costs us work without being a call. Never reset by the session.
-  @exclusivity(unchecked) package internal(set) var counters = PeerCounters()
+  @safe @exclusivity(unchecked) package internal(set) var counters = PeerCounters()
   /// Set whenever HEADERS or DATA went out; the driver clears it (ping strikes start anew then, W48).
-  @exclusivity(unchecked) package var hasSentHeadersOrData = false
+  @safe @exclusivity(unchecked) package var hasSentHeadersOrData = false
   /// Streams that are neither closed nor refused.
-  @exclusivity(unchecked) package private(set) var liveStreams: [HTTP2Stream] = []
+  @safe @exclusivity(unchecked) package private(set) var liveStreams: [HTTP2Stream] = []
   /// The highest stream of the peer that was accepted.
-  @exclusivity(unchecked) package internal(set) var lastPeerStreamID: Int32 = 0
+  @safe @exclusivity(unchecked) package internal(set) var lastPeerStreamID: Int32 = 0
 
   let session: OpaquePointer
-  @exclusivity(unchecked) private var queue: [HTTP2Event] = []
-  @exclusivity(unchecked) private var queueHead = 0
-  @exclusivity(unchecked) private var retired: HTTP2Stream?
-  @exclusivity(unchecked) private var pool: [HTTP2Stream] = []
-  @exclusivity(unchecked) private var spareBlocks: [HeaderFields] = []
-  @exclusivity(unchecked) private var mustPatchSettings: Bool
+  @safe @exclusivity(unchecked) private var queue: [HTTP2Event] = []
+  @safe @exclusivity(unchecked) private var queueHead = 0
+  @safe @exclusivity(unchecked) private var retired: HTTP2Stream?
+  @safe @exclusivity(unchecked) private var pool: [HTTP2Stream] = []
+  @safe @exclusivity(unchecked) private var spareBlocks: [HeaderFields] = []
+  @safe @exclusivity(unchecked) private var mustPatchSettings: Bool
 
   /// The block being received and the stream it belongs to; header blocks never interleave on a connection.
-  @exclusivity(unchecked) var block = HeaderFields()
-  @exclusivity(unchecked) var blockStream: HTTP2Stream?
+  @safe @exclusivity(unchecked) var block = HeaderFields()
+  @safe @exclusivity(unchecked) var blockStream: HTTP2Stream?
 
   package init(role: Role, configuration: Configuration = Configuration()) {
     self.role = role

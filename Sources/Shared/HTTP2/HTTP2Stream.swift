@@ -8,42 +8,42 @@ internal import RPC
 // Why @exclusivity(unchecked): see HTTP2Session.
 package final class HTTP2Stream {
   /// 0 when the record serves no stream.
-  @exclusivity(unchecked) package internal(set) var id: Int32 = 0
+  @safe @exclusivity(unchecked) package internal(set) var id: Int32 = 0
 
   /// Bytes that arrived and that the driver has not taken. Take them, then ``HTTP2Session/consume(_:on:)`` their number,
   /// or the peer's window stays shut.
-  @exclusivity(unchecked) package var inbound = ByteBuffer()
+  @safe @exclusivity(unchecked) package var inbound = ByteBuffer()
 
   /// Bytes that arrived and were not yet given to ``HTTP2Session/consume(_:on:)``.
-  @exclusivity(unchecked) package internal(set) var unconsumedBytes = 0
+  @safe @exclusivity(unchecked) package internal(set) var unconsumedBytes = 0
 
   /// Bytes to send. Append, then ``HTTP2Session/resume(_:)``.
-  @exclusivity(unchecked) package var outbound = ByteBuffer()
+  @safe @exclusivity(unchecked) package var outbound = ByteBuffer()
 
   /// What the driver associates with the stream. Cleared when the record is pooled.
-  @exclusivity(unchecked) package var context: AnyObject?
+  @safe @exclusivity(unchecked) package var context: AnyObject?
 
   /// The peer's side has ended in order (END_STREAM).
-  @exclusivity(unchecked) package internal(set) var isRemoteClosed = false
+  @safe @exclusivity(unchecked) package internal(set) var isRemoteClosed = false
   /// Our side has ended: END_STREAM was sent, or is the next thing to be sent.
-  @exclusivity(unchecked) package internal(set) var isLocalClosed = false
+  @safe @exclusivity(unchecked) package internal(set) var isLocalClosed = false
 
   // What follows is the session's.
 
   /// Index in the session's list of live streams.
-  @exclusivity(unchecked) var slot = -1
-  @exclusivity(unchecked) var hasReceivedHeaders = false
+  @safe @exclusivity(unchecked) var slot = -1
+  @safe @exclusivity(unchecked) var hasReceivedHeaders = false
   /// Refused on arrival: no event tells of it.
-  @exclusivity(unchecked) var isRefused = false
+  @safe @exclusivity(unchecked) var isRefused = false
   /// The data provider found nothing to send; `resume` wakes it.
-  @exclusivity(unchecked) var isDeferred = false
+  @safe @exclusivity(unchecked) var isDeferred = false
   /// Outbound bytes are complete; what ends the stream is in `ending`.
-  @exclusivity(unchecked) var ending: Ending = .open
-  @exclusivity(unchecked) var isAboveWatermark = false
-  @exclusivity(unchecked) var resetByPeer = false
-  @exclusivity(unchecked) var resetByUs = false
+  @safe @exclusivity(unchecked) var ending: Ending = .open
+  @safe @exclusivity(unchecked) var isAboveWatermark = false
+  @safe @exclusivity(unchecked) var resetByPeer = false
+  @safe @exclusivity(unchecked) var resetByUs = false
   /// A request whose HEADERS could not go out.
-  @exclusivity(unchecked) var wasNeverSent = false
+  @safe @exclusivity(unchecked) var wasNeverSent = false
 
   enum Ending {
     case open
