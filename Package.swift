@@ -171,12 +171,12 @@ let package = Package(
     tests("StandardServices", ["StandardServices", "StandardProtos", "InProcess", "RPC"]),
     tests(
       "ProtobufBridge",
-      ["ProtobufBridge", "Contract", "StandardProtos", "RPC", "generate-contract", .nioCore]),
+      ["ProtobufBridge", "Contract", "StandardProtos", "RPC", "TestSupport", "generate-contract", .nioCore]),
     tests(
       "Contract", ["Contract", "StandardProtos", "ProtobufBridge", "RPC", "generate-contract", .nioCore],
       exclude: ["check_schema.py"]),
-    tests("Storage", ["Storage", "MemoryEngine", "EmbeddedEngine", "EncryptedStorage"]),
-    tests("EncryptedStorage", ["EncryptedStorage", .grdb]),
+    tests("Storage", ["Storage", "MemoryEngine", "EmbeddedEngine", "EncryptedStorage", "TestSupport"]),
+    tests("EncryptedStorage", ["EncryptedStorage", "TestSupport", .grdb]),
     tests(
       "EmbeddedEngine", ["Storage", "EmbeddedEngine", "EncryptedStorage", "store-crash-writer", .grdb, .grdbSQLite]),
     tests("Auth", ["Auth", "Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging]),
@@ -187,10 +187,11 @@ let package = Package(
         "Lifecycle", "EncryptedStorage", "CivilTime", "Identity", "Storage", "RPC", .configuration, .argumentParser,
         .logging,
       ]),
-    tests("CivilTime", ["CivilTime"]),
+    tests("CivilTime", ["CivilTime", "TestSupport"]),
     // Shared by the suites of the services.
     .target(
-      name: "ServiceTestSupport", dependencies: ["ServiceCore", "CivilTime", "Identity", "RPC", .nioCore],
+      name: "ServiceTestSupport",
+      dependencies: ["ServiceCore", "CivilTime", "Identity", "RPC", "TestSupport", .nioCore],
       path: "Tests/ServiceTests/Support/Services", swiftSettings: swiftSettings),
     tests(
       "ServiceCore",
@@ -208,7 +209,7 @@ let package = Package(
       "AppointmentService",
       [
         "AppointmentService", "Contract", "StandardProtos", "RPC", "Identity", "Storage", "MemoryEngine", "CivilTime",
-        "ServiceCore", .nioCore,
+        "EmbeddedEngine", "EncryptedStorage", "ServiceCore", "TestSupport", .nioCore,
       ], exclude: ["recurrence_oracle.py"]),
   ]
 )

@@ -1,6 +1,7 @@
 import Contract
 import RPC
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import AppointmentService

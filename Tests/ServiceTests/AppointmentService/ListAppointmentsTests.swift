@@ -4,6 +4,7 @@ import Identity
 import ServiceCore
 import StandardProtos
 import Storage
+import TestSupport
 import Testing
 
 @testable import AppointmentService

@@ -2,6 +2,7 @@ internal import EncryptedStorage
 internal import Foundation
 internal import GRDB
 internal import Synchronization
+internal import TestSupport
 internal import Testing
 
 @Suite("Encrypting a store under a new key")
@@ -144,7 +145,7 @@ struct RekeyTests {
     _ = try fixture.vfs.rekey(databaseAt: fixture.path)
     let after = try fixture.read(fixture.path)
     // As a step leaves it when power fails: the copy is whole, some pages are old, some new, one is half of each.
-    var random = SeededRandom(seed: 3)
+    var random = SeededGenerator(seed: 3)
     for _ in 0..<20 {
       let first = Int.random(in: 1...(try fixture.pageCount - 256), using: &random)
       let torn = Int.random(in: first..<first + 256, using: &random)

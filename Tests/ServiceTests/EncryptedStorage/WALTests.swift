@@ -1,6 +1,7 @@
 internal import EncryptedStorage
 internal import Foundation
 internal import GRDB
+internal import TestSupport
 internal import Testing
 
 @Suite("The encrypted write-ahead log")
@@ -137,7 +138,7 @@ struct WALTests {
     let fixture = try EncryptedFixture()
     let pool = try fixture.pool()
     try EncryptedFixture.create(pool)
-    var random = SeededRandom(seed: 5)
+    var random = SeededGenerator(seed: 5)
     var last = 0
     for _ in 0..<60 {
       let count = Int.random(in: 1...40, using: &random)
@@ -150,20 +151,5 @@ struct WALTests {
       #expect(try crashed.withPool(EncryptedFixture.readAll) == Array(1...last))
     }
     try pool.close()
-  }
-}
-
-/// SplitMix64.
-struct SeededRandom: RandomNumberGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
   }
 }

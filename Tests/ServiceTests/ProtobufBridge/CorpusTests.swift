@@ -2,6 +2,7 @@ internal import Contract
 internal import ProtobufBridge
 internal import RPC
 internal import StandardProtos
+internal import TestSupport
 internal import Testing
 
 @testable internal import generate_contract

@@ -1,3 +1,5 @@
+internal import TestSupport
+
 @testable internal import generate_contract
 
 /// Makes serialized messages at random from their descriptors, without any of the code under test.

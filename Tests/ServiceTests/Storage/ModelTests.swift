@@ -1,4 +1,5 @@
 internal import Storage
+internal import TestSupport
 internal import Testing
 
 /// Random histories on the store and on dictionaries that stand for it; the laws of the model are in `Oracle`.
@@ -7,7 +8,7 @@ internal import Testing
     "random transactions and queries agree with a plain dictionary",
     arguments: Engine.allCases, [1, 2, 3, 5, 8, 13] as [UInt64])
   func agree(engine: Engine, seed: UInt64) async throws {
-    var random = SplitMix(state: seed)
+    var random = SeededGenerator(seed: seed)
     var oracle = Oracle()
     try await engine.withStore { store in
       for _ in 0..<120 {
@@ -75,7 +76,7 @@ private struct Oracle {
     return Array((query.ascending ? sorted : sorted.reversed()).prefix(query.limit))
   }
 
-  func randomWrites(using random: inout SplitMix) -> [Write] {
+  func randomWrites(using random: inout SeededGenerator) -> [Write] {
     Self.ids.shuffled(using: &random).prefix(Int.random(in: 1...4, using: &random)).map { id in
       let user = Bool.random(using: &random) ? "u1" : "u2"
       let key = ItemKey(id, user)
@@ -99,7 +100,7 @@ private struct Oracle {
     }
   }
 
-  func randomQuery(using random: inout SplitMix) -> Query {
+  func randomQuery(using random: inout SeededGenerator) -> Query {
     let (low, high) = (Self.names.randomElement(using: &random) ?? "", Self.names.randomElement(using: &random) ?? "")
     let sortKeys: [Query.SortKey] = [
       .any, .equals(low), .beginsWith(String(low.prefix(2))), .between(low, high), .atLeast(low), .atMost(low),
@@ -120,18 +121,5 @@ private struct Oracle {
   /// Sort key and item key as one byte string; no part holds a zero byte.
   private static func place(_ item: Item) -> [UInt8] {
     [item["lastName"], item["id"], item["userId"]].flatMap { Array(($0?.stringValue ?? "").utf8) + [0] }
-  }
-}
-
-/// SplitMix64 (Steele, Lea, Flood 2014): the same sequence for the same seed everywhere.
-struct SplitMix: RandomNumberGenerator {
-  var state: UInt64
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9E37_79B9_7F4A_7C15
-    var mixed = state
-    mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-    mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-    return mixed ^ (mixed >> 31)
   }
 }

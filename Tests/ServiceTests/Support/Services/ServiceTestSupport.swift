@@ -4,25 +4,18 @@ package import NIOCore
 package import RPC
 package import ServiceCore
 internal import Synchronization
+internal import TestSupport
 
 extension RandomSource {
-  /// SplitMix64: the same values in every run.
+  /// The same values in every run.
   package static func seeded(_ seed: UInt64) -> RandomSource {
     let state = SharedState(seed)
-    return RandomSource {
-      state.value.withLock { value in
-        value &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = value
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
-      }
-    }
+    return RandomSource { state.generator.withLock { $0.next() } }
   }
 
   private final class SharedState: Sendable {
-    let value: Mutex<UInt64>
-    init(_ seed: UInt64) { value = Mutex(seed) }
+    let generator: Mutex<SeededGenerator>
+    init(_ seed: UInt64) { generator = Mutex(SeededGenerator(seed: seed)) }
   }
 }
 
