@@ -56,16 +56,21 @@ def covered(rule, day):
     return ranges
 
 
-for line in sys.stdin:
-    rule = json.loads(line)
-    days, day = [], FIRST
-    while day <= LAST:
-        if matches(rule, day):
-            days.append(day)
-        day += DAY
-    # Clocks change on few days: those that the rule asks about, and the first.
-    looked_at = [d for d in days if d.isoformat() in rule["look"]] + days[:1]
-    print(json.dumps({
-        "dates": [d.isoformat() for d in days],
-        "minutes": {d.isoformat(): covered(rule, d) for d in looked_at},
-    }), flush=True)
+def main():
+    for line in sys.stdin:
+        rule = json.loads(line)
+        days, day = [], FIRST
+        while day <= LAST:
+            if matches(rule, day):
+                days.append(day)
+            day += DAY
+        # Clocks change on few days: those that the rule asks about, and the first.
+        looked_at = [d for d in days if d.isoformat() in rule["look"]] + days[:1]
+        print(json.dumps({
+            "dates": [d.isoformat() for d in days],
+            "minutes": {d.isoformat(): covered(rule, d) for d in looked_at},
+        }), flush=True)
+
+
+if __name__ == "__main__":
+    main()
