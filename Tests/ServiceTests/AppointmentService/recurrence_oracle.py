@@ -1,7 +1,7 @@
 """An independent, day-by-day reading of DOMAIN 5, to hold BlockRule against. Nothing here is shared with the service.
 
-Reads one rule a line as JSON, and prints for each, as JSON, its dates from 2024 to 2030 and the minutes that it covers,
-found by walking over every minute of UTC around each date and looking at the wall clock.
+Reads one rule a line as JSON, and prints for each, as JSON, its dates in the window that it names and the minutes that
+it covers, found by walking over every minute of UTC around each date and looking at the wall clock.
 """
 
 import datetime as dt
@@ -9,7 +9,6 @@ import json
 import sys
 import zoneinfo
 
-FIRST, LAST = dt.date(2024, 1, 1), dt.date(2030, 12, 31)
 DAY = dt.timedelta(days=1)
 
 
@@ -59,8 +58,8 @@ def covered(rule, day):
 def main():
     for line in sys.stdin:
         rule = json.loads(line)
-        days, day = [], FIRST
-        while day <= LAST:
+        days, day = [], dt.date.fromisoformat(rule["from"])
+        while day <= dt.date.fromisoformat(rule["to"]):
             if matches(rule, day):
                 days.append(day)
             day += DAY

@@ -1,7 +1,6 @@
 import CivilTime
 import Contract
 import Identity
-import MemoryEngine
 import RPC
 import ServiceCore
 import Storage
@@ -84,10 +83,10 @@ extension AppointmentRecord {
 
 /// A store that goes away after so many transactions.
 final class FailingStore: TableStore {
-  private let base: MemoryStore
+  private let base: any TableStore
   private let left: Mutex<Int>
 
-  init(_ base: MemoryStore, transactions: Int) {
+  init(_ base: any TableStore, transactions: Int) {
     self.base = base
     left = Mutex(transactions)
   }

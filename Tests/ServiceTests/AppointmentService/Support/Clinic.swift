@@ -10,9 +10,9 @@ import Synchronization
 
 @testable import AppointmentService
 
-/// The service over a store in memory, with a patient service that does as it is told and a clock that stands still.
+/// The service over a store, in memory unless another is given, with a patient service that does as it is told and a clock that stands still.
 struct Clinic: Sendable {
-  let store: MemoryStore
+  let store: any TableStore & ChangeJournal
   let directory: ScriptedDirectory
   let clock: TestClock
   let handlers: AppointmentHandlers
@@ -20,9 +20,12 @@ struct Clinic: Sendable {
   static let clinician = "clinician-1"
   static let patient = "550e8400-e29b-41d4-a716-446655440000"
 
-  init(now: String = "2025-12-01T15:00:00Z", zone: String = "America/Toronto", attempts: Int = 24) {
+  init(
+    now: String = "2025-12-01T15:00:00Z", zone: String = "America/Toronto", attempts: Int = 24,
+    store: (any TableStore & ChangeJournal)? = nil
+  ) {
     let clock = TestClock(now)
-    let store = MemoryStore(tables: Tables.all, now: { clock.now.microseconds })
+    let store = store ?? MemoryStore(tables: Tables.all, now: { clock.now.microseconds })
     let directory = ScriptedDirectory()
     self.clock = clock
     self.store = store
