@@ -202,14 +202,14 @@ let package = Package(
     tests(
       "PatientService",
       [
-        "PatientService", "ServiceTestSupport", "Contract", "CivilTime", "Identity", "MemoryEngine", "RPC",
-        "ServiceCore", "StandardProtos", "Storage",
+        "PatientService", "ServiceTestSupport", "Contract", "CivilTime", "EmbeddedEngine", "Identity", "MemoryEngine",
+        "RPC", "ServiceCore", "StandardProtos", "Storage", "TestSupport",
       ]),
     tests(
       "AppointmentService",
       [
         "AppointmentService", "Contract", "StandardProtos", "RPC", "Identity", "Storage", "MemoryEngine", "CivilTime",
-        "EmbeddedEngine", "EncryptedStorage", "ServiceCore", "TestSupport", .nioCore,
+        "EmbeddedEngine", "ServiceCore", "TestSupport", .nioCore,
       ], exclude: ["recurrence_oracle.py"]),
   ]
 )

@@ -12,7 +12,7 @@ extension PatientServiceHandlers {
     let scope = try ClinicianScope(
       requested: request.userId, principal: principal, errors: errors, violations: &violations)
     let size = violations.pageSize(request.pageSize)
-    let statuses = PatientStatus.filter(
+    let status = PatientStatus.filter(
       request.status, showsInactive: request.showInactive, at: "status", &violations)
     let ascending = sortsAscending(request.order, &violations)
     let mask = PatientReadMask(request.readMask, at: "read_mask", &violations)
@@ -23,7 +23,7 @@ extension PatientServiceHandlers {
     let position = patientPosition(request.pageToken, binding: binding, &violations)
     try violations.check(errors: errors)
 
-    let listing = PatientListing(userId: scope.userId, statuses: statuses, ascending: ascending)
+    let listing = PatientListing(userId: scope.userId, status: status, ascending: ascending)
     let page = try await patients.list(listing, after: position, limit: size)
     var response = PatientV1.ListPatientsResponse()
     for record in page.records { response.patients.append(mask.apply(to: try message(record, context: context))) }
@@ -57,17 +57,17 @@ extension PatientServiceHandlers {
 }
 
 extension PatientStatus {
-  /// The statuses that a list or search shows: the one that is asked for, else active ones, or all of them.
+  /// The status that a list or search shows: the one that is asked for, else active; `nil` is any.
   static func filter(
     _ status: PatientV1.PatientStatus, showsInactive: Bool, at field: String, _ violations: inout FieldViolations
-  ) -> [PatientStatus] {
+  ) -> PatientStatus? {
     switch status {
-    case .unspecified: return showsInactive ? [.active, .inactive] : [.active]
-    case .active: return [.active]
-    case .inactive: return [.inactive]
+    case .unspecified: return showsInactive ? nil : .active
+    case .active: return .active
+    case .inactive: return .inactive
     default:
       violations.add(.outOfRange, at: field, "It is none of the statuses of the contract.")
-      return []
+      return nil
     }
   }
 }

@@ -15,7 +15,7 @@ extension PatientServiceHandlers {
       requested: request.userId, principal: principal, errors: errors, violations: &violations)
     let size = violations.pageSize(request.pageSize)
     let prefix = lastNamePrefix(of: request, &violations)
-    let statuses = PatientStatus.filter(
+    let status = PatientStatus.filter(
       request.status, showsInactive: request.showInactive, at: "status", &violations)
     let mask = PatientReadMask(request.readMask, at: "read_mask", &violations)
     var filters = request
@@ -25,7 +25,7 @@ extension PatientServiceHandlers {
     let position = patientPosition(request.pageToken, binding: binding, &violations)
     try violations.check(errors: errors)
 
-    let listing = PatientListing(userId: scope.userId, statuses: statuses, foldedLastNamePrefix: prefix)
+    let listing = PatientListing(userId: scope.userId, status: status, foldedLastNamePrefix: prefix)
     let page = try await patients.list(listing, after: position, limit: size)
     var response = PatientV1.SearchPatientsResponse()
     for record in page.records { response.patients.append(mask.apply(to: try message(record, context: context))) }

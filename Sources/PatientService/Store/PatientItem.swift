@@ -33,6 +33,7 @@ enum PatientItem {
       "version": .number(record.version),
       "phoneDigits": .string(PatientRules.phoneDigits(details.phone)),
       PatientTable.statusNameAttribute: .string(PatientOrder.key(record)),
+      PatientTable.nameAttribute: .string(PatientOrder.nameKey(record)),
     ]
     item["address"] = details.address.map { .map(encode($0)) }
     item["preferredContactMethod"] = details.preferredContactMethod.map { .string($0.rawValue) }

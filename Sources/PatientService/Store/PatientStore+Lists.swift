@@ -5,8 +5,8 @@ internal import Storage
 /// Which patients a list shows, and in which order.
 struct PatientListing: Sendable, Hashable {
   var userId: String
-  /// One or both, each once.
-  var statuses: [PatientStatus]
+  /// `nil`: any.
+  var status: PatientStatus?
   /// Only last names whose fold begins with this; empty: all.
   var foldedLastNamePrefix = ""
   var ascending = true
@@ -28,67 +28,47 @@ extension PatientStore {
 
   /// At most `limit` patients after a place, and the place of the next ones if there are any.
   ///
-  /// Patients of each status lie in a range of their own; the ranges are merged by name, so that one who changes status
-  /// while pages are read is still seen once. Source: DOMAIN 7.
+  /// One range of one index, so that one who changes status while pages are read, or between two reads for one page, is
+  /// still seen once. Source: DOMAIN 7.
   func list(
     _ listing: PatientListing, after position: PatientPosition?, limit: Int
   ) async throws(RPCError) -> (records: [PatientRecord], next: PatientPosition?) {
-    var entries: [(position: PatientPosition, record: PatientRecord)] = []
-    for status in listing.statuses {
-      for item in try await items(of: status, in: listing, after: position, limit: limit + 1) {
-        let record = try decode(item)
-        entries.append((PatientPosition(order: PatientOrder.nameKey(record), id: record.id), record))
-      }
-    }
-    entries.sort { listing.ascending ? $0.position < $1.position : $1.position < $0.position }
-    let page = entries.prefix(limit)
-    return (page.map(\.record), entries.count > limit ? page.last?.position : nil)
+    var records: [PatientRecord] = []
+    var query = listing.query(limit: limit + 1, after: position)
+    repeat {
+      query.limit = limit + 1 - records.count
+      let page = try await page(query)
+      for item in page.items { records.append(try decode(item)) }
+      query.exclusiveStart = page.next
+    } while query.exclusiveStart != nil && records.count <= limit
+    let page = Array(records.prefix(limit))
+    let next = records.count > limit ? page.last : nil
+    return (page, next.map { PatientPosition(order: PatientOrder.nameKey($0), id: $0.id) })
   }
 
   /// How many patients there are in all; reads each of them.
   func count(_ listing: PatientListing) async throws(RPCError) -> Int {
     var count = 0
-    for status in listing.statuses {
-      var query = query(of: status, in: listing, limit: StoreLimits.queryItems)
-      repeat {
-        let page = try await page(query)
-        count += page.items.count
-        query.exclusiveStart = page.next
-      } while query.exclusiveStart != nil
-    }
-    return count
-  }
-
-  private func items(
-    of status: PatientStatus, in listing: PatientListing, after position: PatientPosition?, limit: Int
-  ) async throws(RPCError) -> [Item] {
-    var items: [Item] = []
-    var query = query(of: status, in: listing, limit: limit)
-    query.exclusiveStart = position.map {
-      .init(
-        sortKey: PatientOrder.prefix(status) + $0.order, item: PatientTable.key(id: $0.id, userId: listing.userId))
-    }
+    var query = listing.query(limit: StoreLimits.queryItems)
     repeat {
-      query.limit = limit - items.count
       let page = try await page(query)
-      items += page.items
+      count += page.items.count
       query.exclusiveStart = page.next
-    } while query.exclusiveStart != nil && items.count < limit
-    return items
-  }
-
-  private func query(of status: PatientStatus, in listing: PatientListing, limit: Int) -> Query {
-    Query(
-      PatientTable.schema, index: PatientTable.statusNameIndex, partition: listing.userId,
-      sortKey: .beginsWith(PatientOrder.prefix(status, foldedLastName: listing.foldedLastNamePrefix)),
-      ascending: listing.ascending, limit: limit)
+    } while query.exclusiveStart != nil
+    return count
   }
 }
 
-extension PatientPosition: Comparable {
-  /// As the store orders index keys: by UTF-8 bytes.
-  static func < (lhs: Self, rhs: Self) -> Bool {
-    if lhs.order != rhs.order { return lhs.order.utf8.lexicographicallyPrecedes(rhs.order.utf8) }
-    return lhs.id.utf8.lexicographicallyPrecedes(rhs.id.utf8)
+extension PatientListing {
+  /// Its range: those of one status have an index in which the status comes before the name.
+  fileprivate func query(limit: Int, after position: PatientPosition? = nil) -> Query {
+    let prefix = status.map(PatientOrder.prefix) ?? ""
+    let range = prefix + PatientOrder.cut(foldedLastNamePrefix)
+    return Query(
+      PatientTable.schema, index: status == nil ? PatientTable.nameIndex : PatientTable.statusNameIndex,
+      partition: userId, sortKey: range.isEmpty ? .any : .beginsWith(range), ascending: ascending, limit: limit,
+      exclusiveStart: position.map {
+        .init(sortKey: prefix + $0.order, item: PatientTable.key(id: $0.id, userId: userId))
+      })
   }
 }

@@ -1,13 +1,15 @@
 internal import Storage
 
-/// Compares all items of the table with each other: that each patient is readable and that the record numbers'
-/// sentinels and the patients name each other, for `verify`.
+/// Compares all items of the table with each other: that each patient is readable and stands in the order where
+/// it belongs, and that the record numbers' sentinels and the patients name each other, for `verify`.
 struct PatientSweep: ItemSweep {
   enum Finding: Sendable, Hashable {
     /// An item that does not have its own form.
     case unreadable(ItemKey)
     /// A record number's sentinel and the patient do not name each other.
     case recordNumberDiffers(patient: String)
+    /// What lists are ordered by is not what the name and the status say.
+    case orderDiffers(patient: String)
   }
 
   /// Record numbers by patient, as patients and as sentinels say.
@@ -33,6 +35,11 @@ struct PatientSweep: ItemSweep {
         if patients.updateValue(record.mrn, forKey: record.id) != nil {
           found.append(.recordNumberDiffers(patient: record.id))
         }
+        let derived = [
+          PatientTable.statusNameAttribute: PatientOrder.key(record),
+          PatientTable.nameAttribute: PatientOrder.nameKey(record),
+        ]
+        if derived.contains(where: { item[$0]?.stringValue != $1 }) { found.append(.orderDiffers(patient: record.id)) }
       } catch {
         found.append(.unreadable(ItemKey(partition, sort)))
       }
@@ -51,6 +58,7 @@ struct PatientSweep: ItemSweep {
       switch finding {
       case .unreadable(let key): "item \(key.partition) does not have the form of its kind"
       case .recordNumberDiffers(let id): "patient \(id) and the sentinel of its record number differ"
+      case .orderDiffers(let id): "patient \(id) does not stand where its name and status belong"
       }
     }
   }

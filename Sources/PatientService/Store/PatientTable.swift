@@ -15,11 +15,15 @@ enum PatientTable {
       IndexSchema(name: "lastName-index", partitionKey: "userId", sortKey: "lastName"),
       // Ours: one clinician's patients of one status, in the order of their folded names.
       IndexSchema(name: statusNameIndex, partitionKey: "userId", sortKey: statusNameAttribute),
+      // Ours: all of one clinician's patients in that order; a change of status moves nobody.
+      IndexSchema(name: nameIndex, partitionKey: "userId", sortKey: nameAttribute),
     ], timeToLiveAttribute: ExpiringItem.attribute)
 
   static let mrnIndex = "mrn-index"
   static let statusNameIndex = "status-name-index"
   static let statusNameAttribute = "statusNameKey"
+  static let nameIndex = "name-index"
+  static let nameAttribute = "nameKey"
 
   static func key(id: String, userId: String) -> ItemKey { ItemKey(id, userId) }
 
@@ -32,7 +36,7 @@ enum PatientTable {
   static func invitationKey(tokenHash: String) -> ItemKey { ItemKey("invitation#\(tokenHash)", "-") }
 }
 
-/// A place in the order of a clinician's patients of one status: (fold(last), fold(first), id). Source: DOMAIN 7.
+/// A place in the order of a clinician's patients: (fold(last), fold(first), id). Source: DOMAIN 7.
 enum PatientOrder {
   /// Sorts before everything that a folded name can hold.
   private static let separator = "\u{01}"
@@ -40,9 +44,10 @@ enum PatientOrder {
   /// a legal name longer; names that differ only beyond this are ordered by id.
   private static let maxNameBytes = 450
 
+  /// The place among the patients of the same status.
   static func key(_ record: PatientRecord) -> String { prefix(record.status) + nameKey(record) }
 
-  /// The key without the status: the place among all patients of the clinician.
+  /// The place among all patients of the clinician.
   static func nameKey(_ record: PatientRecord) -> String {
     let last = cut(fold(record.details.lastName))
     let first = cut(fold(record.details.firstName))
@@ -52,12 +57,8 @@ enum PatientOrder {
   /// What the keys of all patients of a status begin with.
   static func prefix(_ status: PatientStatus) -> String { status.rawValue + separator }
 
-  /// What the keys of the patients of a status begin with whose folded last name begins with `foldedPrefix`.
-  static func prefix(_ status: PatientStatus, foldedLastName foldedPrefix: String) -> String {
-    prefix(status) + cut(foldedPrefix)
-  }
-
-  private static func cut(_ name: String) -> String {
+  /// As much of a folded name as is in a key.
+  static func cut(_ name: String) -> String {
     guard name.utf8.count > maxNameBytes else { return name }
     var bytes = 0
     return String(

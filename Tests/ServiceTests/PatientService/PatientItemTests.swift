@@ -20,6 +20,7 @@ struct PatientItemTests {
     "createdBy": "clinician-123", "updatedBy": "clinician-123",
     "version": 3, "phoneDigits": "14165551234",
     "statusNameKey": "active\u{01}doe\u{01}john\u{01}550e8400-e29b-41d4-a716-446655440000",
+    "nameKey": "doe\u{01}john\u{01}550e8400-e29b-41d4-a716-446655440000",
   ]
 
   @Test("the document's example is read and written back as it is")

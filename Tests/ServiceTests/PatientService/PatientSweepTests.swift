@@ -48,4 +48,13 @@ import Testing
     }
     #expect(problems(items).contains { $0.contains("does not have the form of its kind") })
   }
+
+  @Test("a patient who stands where another name or status belongs", arguments: ["nameKey", "statusNameKey"])
+  func misplaced(attribute: String) async throws {
+    let items = try await items().map { item in
+      Self.isSentinel(item) ? item : item.merging([attribute: "active\u{01}zoe"]) { $1 }
+    }
+    #expect(problems(items).count == 1)
+    #expect(problems(items).first?.contains("does not stand where its name and status belong") == true)
+  }
 }
