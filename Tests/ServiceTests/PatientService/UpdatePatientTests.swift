@@ -251,11 +251,11 @@ struct UpdatePatientTests {
     ).patient
   }
 
-  private func reactivate(_ id: String, in fixture: PatientFixture, etag: String = "") async throws
-    -> PatientV1.Patient?
-  {
+  private func reactivate(
+    _ id: String, in fixture: PatientFixture, etag: String = "", requestId: String = ""
+  ) async throws -> PatientV1.Patient? {
     var request = PatientV1.ReactivatePatientRequest()
-    (request.patientId, request.etag) = (id, etag)
+    (request.patientId, request.etag, request.requestId) = (id, etag, requestId)
     return try await fixture.handlers.reactivatePatient(request, context: .forTest(by: PatientFixture.clinician))
       .patient
   }
@@ -275,6 +275,15 @@ struct UpdatePatientTests {
     #expect(try await fixture.get(id).patient?.status == .inactive)
     let active = try await reactivate(id, in: fixture)
     #expect(active?.status == .active && active?.version == 4)
+  }
+
+  @Test("DOMAIN 8: a repeated deactivation or reactivation answers the same and has no second effect")
+  func statesRepeated() async throws {
+    let fixture = try PatientFixture()
+    let id = try await fixture.create().id
+    let other = "650e8400-e29b-41d4-a716-446655440000"
+    for _ in 0..<2 { #expect(try await deactivate(id, in: fixture, requestId: requestId)?.version == 2) }
+    for _ in 0..<2 { #expect(try await reactivate(id, in: fixture, requestId: other)?.version == 3) }
   }
 
   @Test("the etag is looked at before the state")
