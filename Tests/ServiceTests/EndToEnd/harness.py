@@ -15,7 +15,7 @@ import uuid
 
 import grpc
 from google.protobuf import descriptor_pool, message_factory
-from google.rpc import error_details_pb2, status_pb2  # made from our proto/ by conftest.py
+from google.rpc import error_details_pb2, status_pb2  # made from our proto/ by stubs.py
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from clinicavoice.appointment.v1 import appointment_service_pb2_grpc, time_block_service_pb2_grpc
