@@ -141,4 +141,26 @@ struct WatchPatientsTests {
     let foreign = await refusal(by: Fixture.otherClinician) { $0.resumeToken = token }
     #expect(foreign?.summary == "INVALID_ARGUMENT CHANGE_TOKEN_INVALID")
   }
+
+  @Test("an expired invitation is swept, its patient stays, and the feed does not tell of it")
+  func sweptInvitation() async throws {
+    let changes = try await changes(2) {
+      let id = try await fixture.create().id
+      let key = PatientTable.invitationKey(tokenHash: "ab")
+      let now = fixture.clock.wall.now().seconds
+      try await fixture.store.transact([
+        .put(
+          ["id": .string(key.partition), "userId": .string(key.sort), ExpiringItem.attribute: .number(now + 604_800)],
+          in: PatientTable.schema)
+      ])
+      fixture.clock.advance(seconds: 604_800)
+      #expect(try await fixture.store.sweepExpired(limit: 10) == 0)
+      fixture.clock.advance(seconds: 1)
+      #expect(try await fixture.store.sweepExpired(limit: 10) == 1)
+      #expect(try await fixture.store.get(key, from: PatientTable.schema) == nil)
+      #expect(try await fixture.get(id).patient?.id == id)
+      _ = try await fixture.create()
+    }
+    #expect(changes.count == 2 && changes.allSatisfy { $0.operation == .created })
+  }
 }
