@@ -7,20 +7,20 @@ import Testing
 
 @testable import AppointmentService
 
-@Suite("WatchAppointments (DOMAIN 11)")
+@Suite("WatchAppointments (DOMAIN 11)", .timeLimit(.minutes(2)))
 struct WatchAppointmentsTests {
   private typealias Watching = Task<Void, any Error>
   private let clinic = Clinic()
 
   private func watch(
-    _ capture: ResponseCapture<AppointmentV1.WatchAppointmentsResponse>, as principal: Principal? = nil,
+    _ sink: any MessageSink, as principal: Principal? = nil,
     _ edit: (inout AppointmentV1.WatchAppointmentsRequest) -> Void = { _ in }
   ) -> Watching {
     var request = AppointmentV1.WatchAppointmentsRequest()
     edit(&request)
     let context = principal.map { clinic.context($0) } ?? clinic.context()
     return Task { [clinic, request] in
-      try await clinic.handlers.watchAppointments(request, response: capture.writer, context: context)
+      try await clinic.handlers.watchAppointments(request, response: ResponseWriter(sink: sink), context: context)
     }
   }
 
@@ -41,7 +41,7 @@ struct WatchAppointmentsTests {
   private func refusal(
     as principal: Principal? = nil, _ edit: (inout AppointmentV1.WatchAppointmentsRequest) -> Void
   ) async throws -> RPCError {
-    try await failure { try await watch(ResponseCapture(), as: principal, edit).value }
+    try await failure { try await watch(NoResponse(), as: principal, edit).value }
   }
 
   @Test("bookings, moves, statuses and notes are one change each, and tell which fields changed")

@@ -75,12 +75,13 @@ struct ChangeFeedFixture: Sendable {
     return consumer
   }
 
-  /// How a watch ends that ends by itself.
+  /// Why a watch is refused before its first response.
   func refusal(_ watch: Watch<Kind>) async -> String? {
+    struct Accepted: Error {}
     do {
-      try await feed.serve(watch) { _ in }
+      try await feed.serve(watch) { _ in throw Accepted() }
       return nil
-    } catch { return RPCError(wrapping: error).summary }
+    } catch is Accepted { return nil } catch { return RPCError(wrapping: error).summary }
   }
 }
 

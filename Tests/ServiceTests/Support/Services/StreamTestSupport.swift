@@ -71,6 +71,15 @@ package final class ManualSleep: Sendable {
   }
 }
 
+/// For a call that must be refused: a response ends it.
+package struct NoResponse: MessageSink {
+  private struct Answered: Error {}
+
+  package init() {}
+
+  package func send(_ message: ByteBuffer) async throws { throw Answered() }
+}
+
 /// Keeps what a handler writes, for a test to read.
 package final class ResponseCapture<Message: WireMessage>: MessageSink {
   private let stream: AsyncStream<ByteBuffer>
@@ -86,7 +95,11 @@ package final class ResponseCapture<Message: WireMessage>: MessageSink {
   package func next(_ count: Int) async throws -> [Message] {
     var messages: [Message] = []
     var iterator = stream.makeAsyncIterator()
-    while messages.count < count, let bytes = await iterator.next() { messages.append(try Message(serialized: bytes)) }
+    while messages.count < count {
+      // Ends only with the test's task.
+      guard let bytes = await iterator.next() else { throw CancellationError() }
+      messages.append(try Message(serialized: bytes))
+    }
     return messages
   }
 }
