@@ -63,7 +63,7 @@ package struct ServerCallState {
         RPCError(
           .resourceExhausted, "The request's headers are larger than the limit (option: maxHeaderListSize)."))
     }
-    var result = Request(timeout: nil, authority: "", metadata: [:])
+    var result = Request(timeout: nil, authority: "", metadata: Metadata())
     var isPost = false
     var isGRPC = false
     var host: HeaderFields.Field?

@@ -160,7 +160,7 @@ package final class ServerConnection: ChannelInboundHandler {
 
   private func handleEvents() {
     while let event = session.nextEvent() {
-      switch event {
+      switch consume event {
       case .headers(let stream, let fields, let end):
         receivedHeaders(fields, on: stream, end: end)
         session.recycle(fields)
@@ -195,7 +195,7 @@ package final class ServerConnection: ChannelInboundHandler {
     case .reject(let error): return reject(stream, error)
     case .route(let routed): request = routed
     }
-    guard let path = fields.first(.path), let route = fields.withValue(of: path, shared.router.route) else {
+    guard let path = fields.first(.path), let route = fields.withValue(of: path, { shared.router.route($0) }) else {
       let name = fields.value(.path) ?? ""
       return reject(stream, RPCError(.unimplemented, "No such method: \(name.prefix(200))"))
     }
