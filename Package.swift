@@ -184,8 +184,9 @@ let package = Package(
     tests(
       "Lifecycle",
       [
-        "Lifecycle", "EncryptedStorage", "CivilTime", "Identity", "Storage", "RPC", .configuration, .argumentParser,
-        .logging,
+        "Lifecycle", "EncryptedStorage", "CivilTime", "Identity", "MemoryEngine", "Storage", "RPC",
+        "ServiceTestSupport",
+        .configuration, .argumentParser, .logging, .serviceLifecycle,
       ]),
     tests("CivilTime", ["CivilTime", "TestSupport"]),
     // Shared by the suites of the services.
@@ -208,8 +209,8 @@ let package = Package(
     tests(
       "AppointmentService",
       [
-        "AppointmentService", "Contract", "StandardProtos", "RPC", "Identity", "Storage", "MemoryEngine", "CivilTime",
-        "EmbeddedEngine", "ServiceCore", "TestSupport", .nioCore,
+        "AppointmentService", "ServiceTestSupport", "Contract", "StandardProtos", "RPC", "Identity", "Storage",
+        "MemoryEngine", "EmbeddedEngine", "CivilTime", "ServiceCore", "TestSupport", .nioCore,
       ], exclude: ["recurrence_oracle.py"]),
   ]
 )

@@ -13,17 +13,17 @@ import Testing
 /// The handlers on a store, in memory unless another is given, with a clock and a seed of the test's own.
 struct PatientFixture: Sendable {
   let clock: ManualClock
-  let store: any TableStore & ChangeJournal
+  let store: any JournaledStore & ExpirySweeping
   let handlers: PatientServiceHandlers
 
   /// 14 March 2026, noon in UTC; the server's zone is UTC.
   init(
     now: String = "2026-03-14T12:00:00Z", seed: UInt64 = 1, attempts: Int = 24,
-    store: (any TableStore & ChangeJournal)? = nil
+    store: (any JournaledStore & ExpirySweeping)? = nil
   ) throws {
     let clock = ManualClock(now)
     self.clock = clock
-    let store = store ?? MemoryStore(tables: [PatientTable.schema], now: { clock.wall.now().seconds })
+    let store = store ?? MemoryStore(tables: [PatientTable.schema], now: { clock.wall.now().microseconds })
     self.store = store
     handlers = PatientServiceHandlers(
       tables: store, clock: clock.wall, defaultZone: try TimeZoneDatabase.system.rules(for: "UTC"),

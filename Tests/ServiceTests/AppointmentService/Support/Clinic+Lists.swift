@@ -82,11 +82,11 @@ extension AppointmentRecord {
 }
 
 /// A store that goes away after so many transactions.
-final class FailingStore: TableStore {
-  private let base: any TableStore
+final class FailingStore: JournaledStore {
+  private let base: any JournaledStore
   private let left: Mutex<Int>
 
-  init(_ base: any TableStore, transactions: Int) {
+  init(_ base: any JournaledStore, transactions: Int) {
     self.base = base
     left = Mutex(transactions)
   }
@@ -108,5 +108,25 @@ final class FailingStore: TableStore {
     }
     guard mayGoOn else { throw .unavailable("gone") }
     try await base.transact(writes)
+  }
+}
+
+extension FailingStore {
+  var commits: CommitSignal { base.commits }
+
+  func changes(after sequence: Int64, limit: Int) async throws(StoreError) -> [CommittedTransaction] {
+    try await base.changes(after: sequence, limit: limit)
+  }
+
+  func changes(
+    after position: JournalPosition, matching filter: ChangeFilter, limit: Int
+  ) async throws(StoreError) -> JournalPage? {
+    try await base.changes(after: position, matching: filter, limit: limit)
+  }
+
+  func journalBounds() async throws(StoreError) -> ClosedRange<Int64>? { try await base.journalBounds() }
+
+  func pruneJournal(before time: Int64, limit: Int) async throws(StoreError) -> Int {
+    try await base.pruneJournal(before: time, limit: limit)
   }
 }

@@ -10,9 +10,10 @@ import Synchronization
 
 @testable import AppointmentService
 
-/// The service over a store, in memory unless another is given, with a patient service that does as it is told and a clock that stands still.
+/// The service over a store, in memory unless another is given, with a patient service that does as it is told and a
+/// clock that stands still.
 struct Clinic: Sendable {
-  let store: any TableStore & ChangeJournal
+  let store: any JournaledStore & ExpirySweeping
   let directory: ScriptedDirectory
   let clock: TestClock
   let handlers: AppointmentHandlers
@@ -22,7 +23,7 @@ struct Clinic: Sendable {
 
   init(
     now: String = "2025-12-01T15:00:00Z", zone: String = "America/Toronto", attempts: Int = 24,
-    store: (any TableStore & ChangeJournal)? = nil
+    store: (any JournaledStore & ExpirySweeping)? = nil
   ) {
     let clock = TestClock(now)
     let store = store ?? MemoryStore(tables: Tables.all, now: { clock.now.microseconds })
