@@ -145,6 +145,14 @@ let package = Package(
     .executableTarget(
       name: "bench-server", dependencies: ["RPC", "RPCServer", "Sockets", .nioCore, .nioPosix, .logging],
       path: "Sources/Tools/BenchServer", swiftSettings: swiftSettings),
+    // Our client, and a server to kill, as processes for tests with foreign peers.
+    .executableTarget(
+      name: "channel-probe",
+      dependencies: [
+        "RPC", "RPCClient", "RPCServer", "Sockets", "EchoTestSupport", .argumentParser, .unixSignals, .nioCore,
+        .nioPosix, .logging,
+      ],
+      path: "Sources/Tools/ChannelProbe", swiftSettings: swiftSettings),
     // Writes to a store until it is killed; for the tests of that.
     .executableTarget(
       name: "store-crash-writer", dependencies: ["Storage", "EmbeddedEngine", "EncryptedStorage"],
@@ -165,7 +173,8 @@ let package = Package(
     tests(
       "RPCClient",
       [
-        "RPCClient", "RPCServer", "Sockets", "EchoTestSupport", "RPC", .nioCore, .nioPosix, .x509, .crypto, .logging,
+        "RPCClient", "RPCServer", "Sockets", "EchoTestSupport", "TestSupport", "RPC", .nioCore, .nioPosix,
+        .nioEmbedded, .x509, .crypto, .logging,
       ]),
     tests("InProcess", ["InProcess", "EchoTestSupport", "RPC", "RPCClient", "RPCServer", .nioCore]),
     tests("StandardServices", ["StandardServices", "StandardProtos", "InProcess", "RPC"]),
