@@ -19,6 +19,7 @@ struct Call: AsyncParsableCommand {
   @Option(help: "The deadline.") var timeoutMillis: Int64?
   @Flag(help: "Wait while the target cannot be reached.") var waitForReady = false
   @Option(help: "Custom metadata, name=value; a -bin value in hexadecimal.") var metadata: [String] = []
+  @Option(help: "How requests are compressed: identity, deflate or gzip.") var encoding = MessageEncoding.identity
   @Option(help: "How many calls, one after the other.") var count = 1
 
   struct Result: Encodable {
@@ -79,7 +80,7 @@ struct Call: AsyncParsableCommand {
   }
 
   private func callOptions() throws -> CallOptions {
-    var options = CallOptions(waitForReady: waitForReady)
+    var options = CallOptions(waitForReady: waitForReady, encoding: encoding)
     options.deadline = timeoutMillis.map { .now() + .milliseconds($0) }
     for entry in metadata {
       guard let equals = entry.firstIndex(of: "=") else { throw ValidationError("Metadata is name=value.") }
@@ -144,6 +145,13 @@ private enum Hex {
   static func bytes(_ text: String) -> [UInt8] {
     let digits = Array(text)
     return stride(from: 0, to: digits.count - 1, by: 2).compactMap { UInt8(String(digits[$0...$0 + 1]), radix: 16) }
+  }
+}
+
+extension MessageEncoding: ExpressibleByArgument {
+  public init?(argument: String) {
+    guard let encoding = Self.allCases.first(where: { "\($0)" == argument }) else { return nil }
+    self = encoding
   }
 }
 

@@ -72,12 +72,14 @@ def answers(results: list[dict]) -> list[str]:
 
 
 def test_w56_abstract_unix_socket():
+    """W56: abstract unix socket."""
     name = f"clinicavoice-test-{os.getpid()}-{time.monotonic_ns()}"
     with Foreign("abstract", f"unix-abstract:{name}"):
         assert answers(call(f"unix-abstract:{name}")) == ["abstract"]
 
 
 def test_w53_pick_first_uses_one_server_and_passes_over_those_that_refuse():
+    """W53: pick first uses one server and passes over those that refuse."""
     with Foreign("a") as a, Foreign("b") as b:
         seen = answers(call(addresses(free_port(), a.port, b.port), "--count", "10"))
     assert set(seen) == {"a"}
@@ -85,6 +87,7 @@ def test_w53_pick_first_uses_one_server_and_passes_over_those_that_refuse():
 
 @pytest.mark.parametrize("policy", ["round_robin", "least_request"])
 def test_w57_calls_are_spread_over_all_addresses(policy):
+    """W57: calls are spread over all addresses."""
     config = '{"loadBalancingConfig": [{"%s": {}}]}' % policy
     with Foreign("a") as a, Foreign("b") as b, Foreign("c") as c:
         # The first calls may run before all connections are there.
@@ -96,6 +99,7 @@ def test_w57_calls_are_spread_over_all_addresses(policy):
 
 
 def test_w51_w52_all_addresses_down_names_the_last_failure():
+    """W51, W52: all addresses down names the last failure."""
     port = free_port()
     [result] = call(addresses(port, free_port()), "--config", "{%s}" % ROUND_ROBIN)
     assert result["code"] == "UNAVAILABLE"
@@ -104,6 +108,7 @@ def test_w51_w52_all_addresses_down_names_the_last_failure():
 
 
 def test_w2_a_server_that_does_not_choose_h2_is_refused_and_named(keys):
+    """W2: a server that does not choose h2 is refused and named."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(keys.directory / "patient-service.pem", keys.directory / "patient-service.key")
     # Offers nothing, as HTTP/1.1 servers do.
@@ -147,6 +152,7 @@ HEALTH = '{%s, "healthCheckConfig": {"serviceName": "clinic"}}' % ROUND_ROBIN
 
 
 def test_w59_only_servers_that_say_serving_are_called():
+    """W59: only servers that say serving are called."""
     with Foreign("sick") as sick, Foreign("well") as well:
         sick.serves(False)
         well.serves(True)
@@ -154,6 +160,7 @@ def test_w59_only_servers_that_say_serving_are_called():
 
 
 def test_w59_a_server_that_recovers_is_called_again():
+    """W59: a server that recovers is called again."""
     with Foreign("one") as one:
         one.serves(False)
         [result] = call(addresses(one.port), "--config", HEALTH)
@@ -164,11 +171,13 @@ def test_w59_a_server_that_recovers_is_called_again():
 
 
 def test_w59_a_server_without_the_health_service_counts_as_healthy():
+    """W59: a server without the health service counts as healthy."""
     with Foreign("plain", with_health=False) as plain:
         assert answers(call(addresses(plain.port), "--config", HEALTH)) == ["plain"]
 
 
 def test_w59_one_watch_per_connection():
+    """W59: one watch per connection."""
     watched = []
 
     def script(connection, stream, request):

@@ -110,7 +110,7 @@ extension ClientCall {
     guard case .created = phase else { return }  // Cancelled before it began.
     phase = .waiting
     settings = router.settings(for: path)
-    state = ClientCallState(kind: kind, maxMessageLength: settings.maxReceiveMessageLength)
+    state = makeState()
     retry = RetryState(policy: settings.retryPolicy)
     request = RequestLog(limit: settings.retryBufferLimit)
     if let timeout = settings.timeout {
@@ -209,7 +209,7 @@ extension ClientCall {
   private func append(_ message: ByteBuffer) {
     var framed = ByteBuffer()
     framed.reserveCapacity(message.readableBytes + MessageFraming.prefixLength)
-    MessageFraming.write(message, into: &framed)
+    MessageFraming.write(message, as: options.encoding, into: &framed)
     request.append(framed)
     guard request.isReplayable, router.reserveRetryBuffer(framed.readableBytes) else { return commitRequest() }
     reservedBytes += framed.readableBytes
@@ -220,6 +220,10 @@ extension ClientCall {
     request.commit()
     router.releaseRetryBuffer(reservedBytes)
     reservedBytes = 0
+  }
+
+  private func makeState() -> ClientCallState {
+    ClientCallState(kind: kind, maxMessageLength: settings.maxReceiveMessageLength, method: path)
   }
 
   /// Whether it waits while no server can be reached, instead of failing.
@@ -252,6 +256,8 @@ extension ClientCall {
     }
     fields.append("te", "trailers")
     fields.append("content-type", "application/grpc")
+    if options.encoding != .identity { fields.append("grpc-encoding", "\(options.encoding.name)") }
+    fields.append("grpc-accept-encoding", "\(MessageEncoding.supported)")
     fields.append("user-agent", settings.userAgent)
     if retry.previousAttempts > 0 { fields.append("grpc-previous-rpc-attempts", String(retry.previousAttempts)) }
     do throws(RPCError) {
@@ -335,7 +341,7 @@ extension ClientCall {
     guard case .retry(let at) = decision else { return false }
     leaveStream()
     phase = .waiting
-    state = ClientCallState(kind: kind, maxMessageLength: settings.maxReceiveMessageLength)
+    state = makeState()
     request.rewind()
     if at <= loop.now {
       router.enqueue(self)
