@@ -259,6 +259,28 @@ struct ConfigurationTests {
       ])
   }
 
+  @Test("a service config is read with the rest, and refused as a whole (W55)")
+  func serviceConfig() throws {
+    let files = try Files()
+    var flags = files.production
+    flags[.patientServiceTarget] = "dns:localhost:7443"
+    let good = try files.write(#"{"loadBalancingConfig": [{"round_robin": {}}]}"#, to: "good.json")
+    flags[.patientServiceConfig] = good
+    #expect(try read(flags, dialsPatientService: true).patientService?.configFile == good)
+
+    let bad = try files.write(#"{"methodConfig": [{"timeout": "soon"}]}"#, to: "bad.json")
+    flags[.patientServiceConfig] = bad
+    #expect(
+      faults(flags, dialsPatientService: true) == [
+        "The file \(bad) of --patient-service-config is refused: methodConfig[0].timeout is 'soon'; write a duration in "
+          + "seconds above zero, such as 1.5s."
+      ])
+    flags[.patientServiceConfig] = "/nothing-here"
+    #expect(
+      faults(flags, dialsPatientService: true)
+        == ["The file /nothing-here of --patient-service-config does not exist."])
+  }
+
   @Test("without TLS a token is the identity towards patient-service")
   func plaintextPeer() throws {
     let files = try Files()

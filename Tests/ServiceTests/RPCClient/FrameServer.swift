@@ -11,10 +11,15 @@ import TestSupport
 final class FrameServer: Sendable {
   let loop = NIOAsyncTestingEventLoop()
   private let connector: Connector
-  private let accepted: AsyncStream<NIOAsyncTestingChannel>
+  private let accepted: AsyncStream<Accepted>
+
+  private struct Accepted: Sendable {
+    let endpoint: Endpoint
+    let channel: NIOAsyncTestingChannel
+  }
 
   private struct Connector: ByteConnector {
-    let accepted: AsyncStream<NIOAsyncTestingChannel>.Continuation
+    let accepted: AsyncStream<Accepted>.Continuation
 
     var scheme: String { "http" }
 
@@ -33,7 +38,7 @@ final class FrameServer: Sendable {
         loop.makeCompletedFuture { try SocketAddress(unixDomainSocketPath: "frames") }
           .flatMap { channel.connect(to: $0) }
           .map { [accepted] _ in
-            accepted.yield(channel)
+            accepted.yield(Accepted(endpoint: endpoint, channel: channel))
             return channel
           }
       }
@@ -41,27 +46,37 @@ final class FrameServer: Sendable {
   }
 
   init() {
-    let (stream, continuation) = AsyncStream.makeStream(of: NIOAsyncTestingChannel.self)
+    let (stream, continuation) = AsyncStream.makeStream(of: Accepted.self)
     accepted = stream
     connector = Connector(accepted: continuation)
   }
 
   /// A channel of ours; without jitter, so that times are exact.
-  func channel(_ change: (inout RPCClientConfiguration) -> Void = { _ in }) -> RPCClientChannel {
+  ///
+  /// - Parameter resolver: gives the addresses; without it there is one, which needs no look-up.
+  func channel(
+    resolver: (any NameResolver)? = nil, _ change: (inout RPCClientConfiguration) -> Void = { _ in }
+  ) -> RPCClientChannel {
     var configuration = RPCClientConfiguration()
     configuration.backoff.jitter = 0
     configuration.seed = 1
     change(&configuration)
+    let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+    if let resolver, let target = try? ChannelTarget(parsing: "dns:frames.test:1") {
+      return RPCClientChannel(
+        target: target, connector: connector, on: loop, configuration: configuration, resolver: resolver, logger: logger
+      )
+    }
     return RPCClientChannel(
       target: ChannelTarget(endpoints: [.unix(path: "frames")], authority: "frames"), connector: connector, on: loop,
-      configuration: configuration, logger: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }))
+      configuration: configuration, logger: logger)
   }
 
   /// The next connection that the client makes. Its preface was read; SETTINGS are sent unless told otherwise.
   func accept(settings: [(UInt16, UInt32)]? = []) async throws -> FrameConnection {
     var connections = accepted.makeAsyncIterator()
-    guard let channel = await connections.next() else { throw RPCError(.internal, "no connection") }
-    let connection = FrameConnection(channel)
+    guard let accepted = await connections.next() else { throw RPCError(.internal, "no connection") }
+    let connection = FrameConnection(accepted.channel, to: accepted.endpoint)
     try await connection.readPreface()
     if let settings {
       try await connection.send { builder in
@@ -79,8 +94,13 @@ final class FrameServer: Sendable {
 final class FrameConnection {
   private let channel: NIOAsyncTestingChannel
   private var bytes: [UInt8] = []
+  /// What the client dialled.
+  let endpoint: Endpoint
 
-  init(_ channel: NIOAsyncTestingChannel) { self.channel = channel }
+  init(_ channel: NIOAsyncTestingChannel, to endpoint: Endpoint) {
+    self.channel = channel
+    self.endpoint = endpoint
+  }
 
   func readPreface() async throws {
     while bytes.count < FrameBuilder.preface.count { try await readMore() }

@@ -39,6 +39,16 @@ extension ServiceConfig {
     healthCheckService = raw.healthCheckConfig.map { $0.serviceName ?? "" }
   }
 
+  /// Reads a service config from a file.
+  ///
+  /// - Throws: ``ServiceConfigError``; then nothing of it holds.
+  package init(file: String) throws(ServiceConfigError) {
+    guard let data = FileManager.default.contents(atPath: file) else {
+      throw ServiceConfigError("The file \(file) cannot be read.")
+    }
+    try self.init(json: data)
+  }
+
   private static func balancing(_ raw: RawServiceConfig) throws(ServiceConfigError) -> Balancing? {
     if let list = raw.loadBalancingConfig {
       for (index, entry) in list.enumerated() {
