@@ -232,9 +232,18 @@ extension ServerCall {
     }
   }
 
-  /// The one response of a method that has one. It goes out once the interceptors have let it pass.
+  /// The one response of a method that has one, if this is the connection's loop already: an asynchronous function that
+  /// need not be called costs no frame. It goes out once the interceptors have let it pass.
+  ///
+  /// - Returns: whether it was taken; if not, ``respond(_:)`` takes it.
+  func respondOnLoop(_ message: some WireMessage) throws(RPCError) -> Bool {
+    guard eventLoop.inEventLoop else { return false }
+    try stage(message)
+    return true
+  }
+
+  /// As ``respondOnLoop(_:)``, from any thread.
   func respond(_ message: some WireMessage) async throws {
-    if eventLoop.inEventLoop { return try stage(message) }
     try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in
       eventLoop.execute { done.resume(with: Result { try self.stage(message) }) }
     }

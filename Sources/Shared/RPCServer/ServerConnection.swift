@@ -182,7 +182,7 @@ package final class ServerConnection: ChannelInboundHandler {
 
   func handleEvents() {
     while let event = session.nextEvent() {
-      switch event {
+      switch consume event {
       case .headers(let stream, let fields, let end):
         // Opened and reset in one read: not worth a handler.
         if !stream.isOver { receivedHeaders(fields, on: stream, end: end) }
