@@ -101,7 +101,8 @@ final class ServerCall: @unchecked Sendable {
     var error: RPCError {
       switch self {
       case .status(let error): error
-      case .http(let status): RPCError(.unknown, "The request is not gRPC: HTTP status \(status).")
+      // For the log only. No fault of ours, which UNKNOWN would say there.
+      case .http(let status): RPCError(.unimplemented, "The request is not gRPC: HTTP status \(status).")
       }
     }
   }
