@@ -30,7 +30,7 @@ struct BudgetTripsTests {
 
   static let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
 
-  @Test("a budget that is exceeded again and again is counted each time, and logged once in ten seconds with the number")
+  @Test("what is exceeded again and again is counted each time, and logged once in ten seconds with the number")
   func calls() {
     let lines = Recorder.Lines()
     let trips = BudgetTrips(logger: Logger(label: "test") { _ in Recorder(lines: lines) })
