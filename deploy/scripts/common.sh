@@ -55,6 +55,9 @@ ensure_swift() {
   esac
 }
 
+# What is run, and measured: one file that needs no Swift runtime beside it, and calls it a tenth faster.
+release_build=(-c release --static-swift-stdlib)
+
 # Builds, saying every half minute how far it is; on failure shows where, and ends. Usage: swift_build LOG option…
 swift_build() {
   local output=$1 reporter status=0

@@ -82,96 +82,112 @@ extension HTTP2Session {
 private let endStreamFlag = UInt8(NGHTTP2_FLAG_END_STREAM.rawValue)
 private let ackFlag = UInt8(NGHTTP2_FLAG_ACK.rawValue)
 
-private func owner(_ userData: UnsafeMutableRawPointer?) -> HTTP2Session? {
-  unsafe userData.map { unsafe Unmanaged<HTTP2Session>.fromOpaque($0).takeUnretainedValue() }
+/// Calls `body` with the session that the library calls back, or returns 0. The session is alive as long as the library
+/// runs on its behalf, so nothing is retained: these are the hottest lines of a call.
+@inline(__always)
+private func withOwner<Result: BinaryInteger>(
+  _ userData: UnsafeMutableRawPointer?, _ body: (HTTP2Session) -> Result
+) -> Result {
+  guard let pointer = unsafe userData else { return 0 }
+  return unsafe Unmanaged<HTTP2Session>.fromOpaque(pointer)._withUnsafeGuaranteedRef { body($0) }
 }
 
 // MARK: - Receiving
 
 private let onBeginHeaders: nghttp2_on_begin_headers_callback = { _, frame, userData in
-  guard let session = unsafe owner(userData), let frame = unsafe frame else { return 0 }
-  let id = unsafe frame.pointee.hd.stream_id
-  if session.role == .server, unsafe frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST {
-    let stream = session.makeStream(id)
-    unsafe nghttp2_session_set_stream_user_data(session.session, id, Unmanaged.passUnretained(stream).toOpaque())
-    session.lastPeerStreamID = id
-    session.beginBlock(for: stream)
-  } else {
-    session.beginBlock(for: session.stream(id))
+  guard let frame = unsafe frame else { return 0 }
+  return unsafe withOwner(userData) { session in
+    let id = unsafe frame.pointee.hd.stream_id
+    if session.role == .server, unsafe frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST {
+      let stream = session.makeStream(id)
+      unsafe nghttp2_session_set_stream_user_data(session.session, id, Unmanaged.passUnretained(stream).toOpaque())
+      session.lastPeerStreamID = id
+      session.beginBlock(for: stream)
+    } else {
+      session.beginBlock(for: session.stream(id))
+    }
+    return 0
   }
-  return 0
 }
 
 private let onHeader: nghttp2_on_header_callback = { _, _, name, nameLength, value, valueLength, _, userData in
-  guard let session = unsafe owner(userData) else { return 0 }
-  session.decodedSize += nameLength + valueLength + 32
-  guard session.decodedSize <= session.configuration.maxDecodedHeaders else {
-    return Int32(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue)
-  }
-  guard session.blockStream != nil, !session.block.isOverLimit else { return 0 }
-  // Beyond the limit nothing is kept, but the library goes on decoding, so that its table stays right for the streams
-  // to come (CVE-2024-7246's lesson).
-  guard session.block.listSize + nameLength + valueLength + 32 <= session.configuration.maxHeaderListSize else {
-    session.block.isOverLimit = true
-    session.counters.oversizedHeaders += 1
+  unsafe withOwner(userData) { session in
+    guard session.blockStream != nil, !session.block.isOverLimit else {
+      return session.skipField(size: nameLength + valueLength + 32)
+    }
+    // Beyond the limit nothing is kept, but the library goes on decoding, so that its table stays right for the streams
+    // to come (CVE-2024-7246's lesson).
+    guard session.block.listSize + nameLength + valueLength + 32 <= session.configuration.maxHeaderListSize else {
+      session.block.isOverLimit = true
+      session.counters.oversizedHeaders += 1
+      return 0
+    }
+    unsafe session.block.append(
+      name: UnsafeBufferPointer(start: name, count: nameLength),
+      value: UnsafeBufferPointer(start: value, count: valueLength))
     return 0
   }
-  unsafe session.block.append(
-    name: UnsafeBufferPointer(start: name, count: nameLength),
-    value: UnsafeBufferPointer(start: value, count: valueLength))
-  return 0
 }
 
 private let onData: nghttp2_on_data_chunk_recv_callback = { library, _, id, data, count, userData in
-  guard let session = unsafe owner(userData) else { return 0 }
-  // The connection's credit never waits for a reader: a stream's own window bounds what it can pile up.
-  unsafe nghttp2_session_consume_connection(library, count)
-  guard let stream = session.stream(id) else { return 0 }
-  unsafe stream.inbound.writeBytes(UnsafeRawBufferPointer(start: data, count: count))
-  stream.unconsumedBytes += count
-  return 0
+  unsafe withOwner(userData) { session in
+    // The connection's credit never waits for a reader: a stream's own window bounds what it can pile up.
+    unsafe nghttp2_session_consume_connection(library, count)
+    guard let stream = session.stream(id) else { return 0 }
+    unsafe stream.inbound.writeBytes(UnsafeRawBufferPointer(start: data, count: count))
+    stream.unconsumedBytes += count
+    return 0
+  }
 }
 
 private let onFrame: nghttp2_on_frame_recv_callback = { _, frame, userData in
-  guard let session = unsafe owner(userData), let frame = unsafe frame else { return 0 }
-  let header = unsafe frame.pointee.hd
-  switch nghttp2_frame_type(UInt32(header.type)) {
-  case NGHTTP2_DATA: session.receivedData(header)
-  case NGHTTP2_HEADERS: session.receivedHeaders(header)
-  case NGHTTP2_RST_STREAM:
-    session.counters.resets += 1
-    session.stream(header.stream_id)?.resetByPeer = true
-  case NGHTTP2_SETTINGS:
-    if header.flags & ackFlag != 0 {
-      session.append(.settingsAcknowledged)
-    } else {
-      session.counters.settings += 1
-      session.append(.settings)
-    }
-  case NGHTTP2_PING:
-    if header.flags & ackFlag != 0 {
-      let payload = unsafe withUnsafeBytes(of: frame.pointee.ping.opaque_data) { bytes in
-        unsafe UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self))
+  guard let frame = unsafe frame else { return 0 }
+  return unsafe withOwner(userData) { session in
+    let header = unsafe frame.pointee.hd
+    switch nghttp2_frame_type(UInt32(header.type)) {
+    case NGHTTP2_DATA: session.receivedData(header)
+    case NGHTTP2_HEADERS: session.receivedHeaders(header)
+    case NGHTTP2_RST_STREAM:
+      session.counters.resets += 1
+      session.stream(header.stream_id)?.resetByPeer = true
+    case NGHTTP2_SETTINGS:
+      if header.flags & ackFlag != 0 {
+        session.append(.settingsAcknowledged)
+      } else {
+        session.counters.settings += 1
+        session.append(.settings)
       }
-      session.append(.pingAcknowledged(payload))
-    } else {
-      session.counters.pings += 1
-      session.append(.ping)
+    case NGHTTP2_PING:
+      if header.flags & ackFlag != 0 {
+        let payload = unsafe withUnsafeBytes(of: frame.pointee.ping.opaque_data) { bytes in
+          unsafe UInt64(bigEndian: bytes.loadUnaligned(as: UInt64.self))
+        }
+        session.append(.pingAcknowledged(payload))
+      } else {
+        session.counters.pings += 1
+        session.append(.ping)
+      }
+    case NGHTTP2_GOAWAY:
+      let goAway = unsafe frame.pointee.goaway
+      let debugData = unsafe String(
+        decoding: UnsafeBufferPointer(start: goAway.opaque_data, count: min(goAway.opaque_data_len, 256)),
+        as: UTF8.self)
+      session.append(
+        unsafe .goAway(
+          lastStreamID: goAway.last_stream_id, code: HTTP2ErrorCode(rawValue: goAway.error_code), debugData: debugData))
+    default: break
     }
-  case NGHTTP2_GOAWAY:
-    let goAway = unsafe frame.pointee.goaway
-    let debugData = unsafe String(
-      decoding: UnsafeBufferPointer(start: goAway.opaque_data, count: min(goAway.opaque_data_len, 256)),
-      as: UTF8.self)
-    session.append(
-      unsafe .goAway(
-        lastStreamID: goAway.last_stream_id, code: HTTP2ErrorCode(rawValue: goAway.error_code), debugData: debugData))
-  default: break
+    return 0
   }
-  return 0
 }
 
 extension HTTP2Session {
+  /// A field that is not kept is counted all the same: what a block comes to is bounded.
+  fileprivate func skipField(size: Int) -> Int32 {
+    skippedSize += size
+    return skippedSize <= configuration.maxDecodedHeaders ? 0 : Int32(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue)
+  }
+
   fileprivate func receivedData(_ header: nghttp2_frame_hd) {
     let ends = header.flags & endStreamFlag != 0
     if header.length == 0, !ends { counters.emptyData += 1 }
@@ -216,86 +232,99 @@ extension HTTP2Session {
 }
 
 private let onStreamClose: nghttp2_on_stream_close_callback = { _, id, code, userData in
-  guard let session = unsafe owner(userData), let stream = session.stream(id) else { return 0 }
-  session.closed(stream, HTTP2ErrorCode(rawValue: code))
-  return 0
+  unsafe withOwner(userData) { session in
+    guard let stream = session.stream(id) else { return 0 }
+    session.closed(stream, HTTP2ErrorCode(rawValue: code))
+    return 0
+  }
 }
 
 private let onError: nghttp2_error_callback2 = { _, _, text, count, userData in
-  guard let session = unsafe owner(userData), let text = unsafe text else { return 0 }
-  unsafe text.withMemoryRebound(to: UInt8.self, capacity: count) { bytes in
-    session.diagnostic = unsafe String(
-      decoding: UnsafeBufferPointer(start: bytes, count: min(count, 256)), as: UTF8.self)
+  guard let text = unsafe text else { return 0 }
+  return unsafe withOwner(userData) { session in
+    unsafe text.withMemoryRebound(to: UInt8.self, capacity: count) { bytes in
+      session.diagnostic = unsafe String(
+        decoding: UnsafeBufferPointer(start: bytes, count: min(count, 256)), as: UTF8.self)
+    }
+    return 0
   }
-  return 0
 }
 
 // MARK: - Sending
 
 private let onFrameSent: nghttp2_on_frame_send_callback = { library, frame, userData in
-  guard let session = unsafe owner(userData), let frame = unsafe frame else { return 0 }
-  let header = unsafe frame.pointee.hd
-  let isData = header.type == UInt8(NGHTTP2_DATA.rawValue)
-  guard isData || header.type == UInt8(NGHTTP2_HEADERS.rawValue) else { return 0 }
-  session.hasSentHeadersOrData = true
-  guard header.flags & endStreamFlag != 0, let stream = session.stream(header.stream_id) else { return 0 }
-  stream.isLocalClosed = true
-  if session.role == .server, !stream.isRemoteClosed {
-    unsafe nghttp2_submit_rst_stream(
-      library, UInt8(NGHTTP2_FLAG_NONE.rawValue), header.stream_id, HTTP2ErrorCode.noError.rawValue)
+  guard let frame = unsafe frame else { return 0 }
+  return unsafe withOwner(userData) { session in
+    let header = unsafe frame.pointee.hd
+    let isData = header.type == UInt8(NGHTTP2_DATA.rawValue)
+    guard isData || header.type == UInt8(NGHTTP2_HEADERS.rawValue) else { return 0 }
+    session.hasSentHeadersOrData = true
+    guard header.flags & endStreamFlag != 0, let stream = session.stream(header.stream_id) else { return 0 }
+    stream.isLocalClosed = true
+    if session.role == .server, !stream.isRemoteClosed {
+      unsafe nghttp2_submit_rst_stream(
+        library, UInt8(NGHTTP2_FLAG_NONE.rawValue), header.stream_id, HTTP2ErrorCode.noError.rawValue)
+    }
+    return 0
   }
-  return 0
 }
 
 /// A frame that cannot go out: a request after GOAWAY, or a header block that is too large. The call must not hang.
 private let onFrameNotSent: nghttp2_on_frame_not_send_callback = { library, frame, _, userData in
-  guard let session = unsafe owner(userData), let frame = unsafe frame else { return 0 }
-  let header = unsafe frame.pointee.hd
-  guard header.type == UInt8(NGHTTP2_HEADERS.rawValue) else { return 0 }
-  if unsafe frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST {
-    if let stream = session.stream(header.stream_id) {
-      stream.wasNeverSent = true  // the library closes it next
-    } else if let stream = session.liveStreams.first(where: { $0.id == header.stream_id }) {
-      stream.wasNeverSent = true
-      session.closed(stream, .refusedStream)
+  guard let frame = unsafe frame else { return 0 }
+  return unsafe withOwner(userData) { session in
+    let header = unsafe frame.pointee.hd
+    guard header.type == UInt8(NGHTTP2_HEADERS.rawValue) else { return 0 }
+    if unsafe frame.pointee.headers.cat == NGHTTP2_HCAT_REQUEST {
+      if let stream = session.stream(header.stream_id) {
+        stream.wasNeverSent = true  // the library closes it next
+      } else if let stream = session.liveStreams.first(where: { $0.id == header.stream_id }) {
+        stream.wasNeverSent = true
+        session.closed(stream, .refusedStream)
+      }
+    } else {
+      unsafe nghttp2_submit_rst_stream(
+        library, UInt8(NGHTTP2_FLAG_NONE.rawValue), header.stream_id, HTTP2ErrorCode.internalError.rawValue)
     }
-  } else {
-    unsafe nghttp2_submit_rst_stream(
-      library, UInt8(NGHTTP2_FLAG_NONE.rawValue), header.stream_id, HTTP2ErrorCode.internalError.rawValue)
+    return 0
   }
-  return 0
 }
 
 private let readBody: nghttp2_data_source_read_callback = { library, id, buffer, length, flags, source, userData in
-  guard let session = unsafe owner(userData), let pointer = unsafe source?.pointee.ptr else { return 0 }
-  let stream = unsafe Unmanaged<HTTP2Stream>.fromOpaque(pointer).takeUnretainedValue()
-  let count = min(length, stream.outbound.readableBytes)
-  if count > 0 {
-    unsafe stream.outbound.withUnsafeReadableBytes { bytes in
-      unsafe UnsafeMutableRawBufferPointer(start: buffer, count: count).copyMemory(
-        from: UnsafeRawBufferPointer(rebasing: bytes.prefix(count)))
-    }
-    stream.outbound.moveReaderIndex(forwardBy: count)
-    stream.sentSinceMark = stream.outbound.readableBytes == 0 ? nil : stream.sentSinceMark.map { $0 + count }
-    session.account(stream)
-    if stream.isAboveWatermark, stream.outbound.readableBytes <= session.configuration.outboundLowWatermark {
-      stream.isAboveWatermark = false
-      session.append(.writable(stream))
+  guard let pointer = unsafe source?.pointee.ptr else { return 0 }
+  return unsafe withOwner(userData) { session in
+    unsafe Unmanaged<HTTP2Stream>.fromOpaque(pointer)._withUnsafeGuaranteedRef { stream in
+      let count = min(length, stream.outbound.readableBytes)
+      if count > 0 {
+        unsafe stream.outbound.withUnsafeReadableBytes { bytes in
+          unsafe UnsafeMutableRawBufferPointer(start: buffer, count: count).copyMemory(
+            from: UnsafeRawBufferPointer(rebasing: bytes.prefix(count)))
+        }
+        stream.outbound.moveReaderIndex(forwardBy: count)
+        session.account(stream)
+        if let sent = stream.sentSinceMark {
+          stream.sentSinceMark = stream.outbound.readableBytes == 0 ? nil : sent + count
+        }
+        if stream.isAboveWatermark, stream.outbound.readableBytes <= session.configuration.outboundLowWatermark {
+          stream.isAboveWatermark = false
+          session.append(.writable(stream))
+        }
+      }
+      guard stream.outbound.readableBytes == 0 else { return count }
+      switch stream.ending {
+      case .open:
+        if count == 0 {
+          stream.isDeferred = true
+          return Int(NGHTTP2_ERR_DEFERRED.rawValue)
+        }
+        stream.outbound.clear()
+      case .data:
+        unsafe flags?.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
+      case .trailers(let fixed, let extra):
+        unsafe flags?.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue | NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
+        session.submitTrailers(stream, fixed: fixed, extra: extra)
+      }
+      return count
     }
   }
-  guard stream.outbound.readableBytes == 0 else { return count }
-  switch stream.ending {
-  case .open:
-    if count == 0 {
-      stream.isDeferred = true
-      return Int(NGHTTP2_ERR_DEFERRED.rawValue)
-    }
-    stream.outbound.clear()
-  case .data:
-    unsafe flags?.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue
-  case .trailers(let fixed, let extra):
-    unsafe flags?.pointee |= NGHTTP2_DATA_FLAG_EOF.rawValue | NGHTTP2_DATA_FLAG_NO_END_STREAM.rawValue
-    session.submitTrailers(stream, fixed: fixed, extra: extra)
-  }
-  return count
 }

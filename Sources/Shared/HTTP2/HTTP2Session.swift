@@ -78,8 +78,8 @@ package import RPC
   @safe @exclusivity(unchecked) var block = HeaderFields()
   @safe @exclusivity(unchecked) var blockStream: HTTP2Stream?
   @safe @exclusivity(unchecked) private var blockNumber = 0
-  /// Σ(name + value + 32) of the block, what was not kept included.
-  @safe @exclusivity(unchecked) var decodedSize = 0
+  /// Σ(name + value + 32) of what was not kept of the block.
+  @safe @exclusivity(unchecked) var skippedSize = 0
 
   package init(role: Role, configuration: Configuration = Configuration()) {
     self.role = role
@@ -129,7 +129,7 @@ package import RPC
 
   /// Gives back a block that came with an event, so that its storage serves another.
   package func recycle(_ fields: consuming HeaderFields) {
-    guard spareBlocks.count < 4, fields.bytes.capacity <= 16 * 1024 else { return }
+    guard spareBlocks.count < Self.maxSpareBlocks, fields.bytes.capacity <= 16 * 1024 else { return }
     fields.removeAll()
     spareBlocks.append(fields)
   }
@@ -141,17 +141,46 @@ package import RPC
   /// - Returns: whether there may be more.
   /// - Throws: ``HTTP2SessionError`` when the session is beyond repair.
   package func produce(into buffer: inout ByteBuffer, limit: Int = .max) throws(HTTP2SessionError) -> Bool {
+    var data: UnsafePointer<UInt8>?
     while buffer.readableBytes < limit {
-      var data: UnsafePointer<UInt8>?
-      let count = unsafe nghttp2_session_mem_send(session, &data)
-      if count < 0 { throw failure(Int32(truncatingIfNeeded: count)) }
-      guard count > 0, let start = unsafe data else { return false }
+      // Many frames in one access to the buffer; one that does not fit any more is appended by itself.
+      var rest = 0
+      var isDrained = false
+      var failure: Int32 = 0
       let position = buffer.writerIndex
-      unsafe buffer.writeBytes(UnsafeRawBufferPointer(start: start, count: count))
+      unsafe buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: Self.frameRoom) { room in
+        var written = 0
+        while written < limit {
+          let count = unsafe nghttp2_session_mem_send(session, &data)
+          guard count > 0, let start = unsafe data else {
+            failure = count < 0 ? Int32(truncatingIfNeeded: count) : 0
+            isDrained = true
+            break
+          }
+          guard count <= room.count - written else {
+            rest = count
+            break
+          }
+          unsafe (room.baseAddress! + written).copyMemory(from: start, byteCount: count)
+          written += count
+        }
+        return written
+      }
+      if failure < 0 { throw self.failure(failure) }
+      if rest > 0, let start = unsafe data {
+        unsafe buffer.writeBytes(UnsafeRawBufferPointer(start: start, count: rest))
+      }
       if mustPatchSettings { patchSettings(in: &buffer, at: position) }
+      if isDrained { return false }
     }
     return true
   }
+
+  /// As many blocks arrive in one read of a busy connection before the first is handled.
+  private static let maxSpareBlocks = 16
+
+  /// More than what the library gives at once for a call: its headers, message and trailers.
+  private static let frameRoom = 4096
 
   package var wantsRead: Bool { unsafe nghttp2_session_want_read(session) != 0 }
   package var wantsWrite: Bool { unsafe nghttp2_session_want_write(session) != 0 }
@@ -222,14 +251,14 @@ extension HTTP2Session {
   func beginBlock(for stream: HTTP2Stream?) {
     blockStream = stream
     blockNumber &+= 1
-    decodedSize = 0
+    skippedSize = 0
     block.removeAll()
   }
 
   func takeBlock() -> HeaderFields {
     blockStream = nil
     let taken = block
-    block = spareBlocks.popLast() ?? HeaderFields()
+    block = spareBlocks.popLast() ?? HeaderFields(reservingFields: 12, bytes: 320)
     return taken
   }
 

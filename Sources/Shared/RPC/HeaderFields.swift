@@ -2,7 +2,7 @@
 package enum HeaderName: UInt8, Sendable, Hashable {
   case method, scheme, path, authority, status
   case te, host
-  case contentType, userAgent
+  case contentType, contentLength, userAgent
   case grpcTimeout, grpcEncoding, grpcAcceptEncoding, grpcStatus, grpcMessage, grpcStatusDetails
   case other
 
@@ -24,6 +24,7 @@ package enum HeaderName: UInt8, Sendable, Hashable {
     case 12 where matches("grpc-timeout"): self = .grpcTimeout
     case 12 where matches("grpc-message"): self = .grpcMessage
     case 13 where matches("grpc-encoding"): self = .grpcEncoding
+    case 14 where matches("content-length"): self = .contentLength
     case 20 where matches("grpc-accept-encoding"): self = .grpcAcceptEncoding
     case 23 where matches("grpc-status-details-bin"): self = .grpcStatusDetails
     default: break
@@ -52,6 +53,12 @@ package struct HeaderFields: Sendable {
 
   package init() {}
 
+  /// With room for an ordinary block, so that filling it does not allocate step by step.
+  package init(reservingFields fields: Int, bytes: Int) {
+    self.fields.reserveCapacity(fields)
+    self.bytes.reserveCapacity(bytes)
+  }
+
   package var isEmpty: Bool { fields.isEmpty }
 
   /// Σ(name + value + 32), the size that limits speak of (RFC 9113 6.5.2).
@@ -64,31 +71,24 @@ package struct HeaderFields: Sendable {
   }
 
   package mutating func append(name: UnsafeBufferPointer<UInt8>, value: UnsafeBufferPointer<UInt8>) {
+    var valueStart = 0
+    var valueEnd = value.count
+    while valueStart < valueEnd, Self.isSpace(value[valueStart]) { valueStart += 1 }
+    while valueEnd > valueStart, Self.isSpace(value[valueEnd - 1]) { valueEnd -= 1 }
     let start = bytes.count
+    let nameEnd = start + name.count
     bytes.append(contentsOf: name)
     bytes.append(contentsOf: value)
-    appendField(HeaderName(name), start: start, nameEnd: start + name.count)
-  }
-
-  package mutating func append(_ name: String, _ value: some Sequence<UInt8>) {
-    let start = bytes.count
-    bytes.append(contentsOf: name.utf8)
-    let nameEnd = bytes.count
-    bytes.append(contentsOf: value)
-    let token = bytes[start..<nameEnd].withUnsafeBufferPointer { HeaderName($0) }
-    appendField(token, start: start, nameEnd: nameEnd)
-  }
-
-  /// Notes the field whose bytes were just appended.
-  private mutating func appendField(_ token: HeaderName, start: Int, nameEnd: Int) {
-    var valueStart = nameEnd
-    var valueEnd = bytes.count
-    while valueStart < valueEnd, Self.isSpace(bytes[valueStart]) { valueStart += 1 }
-    while valueEnd > valueStart, Self.isSpace(bytes[valueEnd - 1]) { valueEnd -= 1 }
     fields.append(
       Field(
-        token: token, start: Int32(start), nameEnd: Int32(nameEnd), valueStart: Int32(valueStart),
-        valueEnd: Int32(valueEnd)))
+        token: HeaderName(name), start: Int32(truncatingIfNeeded: start), nameEnd: Int32(truncatingIfNeeded: nameEnd),
+        valueStart: Int32(truncatingIfNeeded: nameEnd + valueStart),
+        valueEnd: Int32(truncatingIfNeeded: nameEnd + valueEnd)))
+  }
+
+  package mutating func append(_ name: String, _ value: some Collection<UInt8>) {
+    let (name, value) = (ContiguousArray(name.utf8), ContiguousArray(value))
+    name.withUnsafeBufferPointer { name in value.withUnsafeBufferPointer { append(name: name, value: $0) } }
   }
 
   private static func isSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }

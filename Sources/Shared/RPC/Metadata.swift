@@ -12,6 +12,8 @@ package struct Metadata: Sendable, Hashable {
 
   package init() { entries = [] }
 
+  mutating func reserveCapacity(_ count: Int) { entries.reserveCapacity(count) }
+
   package var isEmpty: Bool { entries.isEmpty }
   package var count: Int { entries.count }
 

@@ -9,7 +9,7 @@ package struct ServerCallState {
   package struct Request: Sendable {
     package var timeout: Duration?
     package var authority = ""
-    package var metadata: Metadata = [:]
+    package var metadata = Metadata()
     /// Of the request's messages that are marked as compressed.
     package var encoding = MessageEncoding.identity
     /// What the caller can read.

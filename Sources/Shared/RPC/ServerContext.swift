@@ -16,8 +16,8 @@ package final class ServerContext: Sendable {
   package let authority: String
 
   private struct State {
-    var initialMetadata: Metadata = [:]
-    var trailingMetadata: Metadata = [:]
+    var initialMetadata = Metadata()
+    var trailingMetadata = Metadata()
     var values: [ObjectIdentifier: any Sendable] = [:]
     var responseCompression = ResponseCompression()
     var isRequestCompressed = false

@@ -73,7 +73,8 @@ extension Router: ServiceRegistrar {
   ) {
     add(
       Route(path: method.path, kind: .unary) { call in
-        try await call.respond(try await handler(call.takeRequest(), call.context))
+        let response = try await handler(call.takeRequest(), call.context)
+        if try !call.respondOnLoop(response) { try await call.respond(response) }
       })
   }
 
@@ -93,7 +94,8 @@ extension Router: ServiceRegistrar {
   ) {
     add(
       Route(path: method.path, kind: .clientStreaming) { call in
-        try await call.respond(try await handler(MessageStream(source: call), call.context))
+        let response = try await handler(MessageStream(source: call), call.context)
+        if try !call.respondOnLoop(response) { try await call.respond(response) }
       })
   }
 

@@ -15,9 +15,18 @@ extension ServerCall {
     }
   }
 
-  /// The one response of a method that has one. It goes out once the interceptors have let it pass.
+  /// The one response of a method that has one, if this is the connection's loop already: an asynchronous function that
+  /// need not be called costs no frame. It goes out once the interceptors have let it pass.
+  ///
+  /// - Returns: whether it was taken; if not, ``respond(_:)`` takes it.
+  func respondOnLoop(_ message: some WireMessage) throws(RPCError) -> Bool {
+    guard eventLoop.inEventLoop else { return false }
+    try stage(message)
+    return true
+  }
+
+  /// As ``respondOnLoop(_:)``, from any thread.
   func respond(_ message: some WireMessage) async throws {
-    if eventLoop.inEventLoop { return try stage(message) }
     try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in
       eventLoop.execute { done.resume(with: Result { try self.stage(message) }) }
     }
@@ -46,9 +55,7 @@ extension ServerCall {
 
   /// What waits on the connection is bounded, so that callers that do not read cost no more than that.
   private func requireRoom() throws(RPCError) {
-    guard let connection, connection.session.bufferedBytes > connection.shared.configuration.maxBufferedBytes else {
-      return
-    }
+    guard let connection, connection.session.bufferedBytes > limits.maxBufferedBytes else { return }
     connection.shared.trips.tripped(.bufferedBytes, peer: context.peer.address, now: connection.now())
     throw RPCError(
       .resourceExhausted,

@@ -27,7 +27,9 @@ final class ServerCall: @unchecked Sendable {
   @exclusivity(unchecked) private var task: Task<Void, Never>?
   @exclusivity(unchecked) private(set) var isHandlerRunning = false
   @exclusivity(unchecked) private var wasStarted = false
-  @exclusivity(unchecked) private var refusal: Refusal?
+  @exclusivity(unchecked) private var isRefused = false
+  /// Of the bare answer to what is no gRPC call.
+  @exclusivity(unchecked) private var httpStatus: Int?
   /// The response of a method that has one is in the stream's buffer, not yet announced.
   @exclusivity(unchecked) var hasStagedResponse = false
 
@@ -42,6 +44,7 @@ final class ServerCall: @unchecked Sendable {
     var errorDomain: String?
     var responseEncoding: MessageEncoding
     var minCompressedLength: Int
+    var maxBufferedBytes: Int
   }
 
   init(
@@ -109,7 +112,8 @@ final class ServerCall: @unchecked Sendable {
 
   /// Answers the call without a handler, inside the interceptors that see such calls.
   func refuse(_ refusal: Refusal, observers: [any ServerInterceptor]) {
-    self.refusal = refusal
+    isRefused = true
+    if case .http(let status) = refusal { httpStatus = status }
     run(observers) { _ in throw refusal.error }
   }
 
@@ -162,14 +166,14 @@ final class ServerCall: @unchecked Sendable {
   /// The handler returned, or threw.
   private func finish(_ error: RPCError?) {
     isHandlerRunning = false
-    if refusal == nil { inFlight.finished() }
+    if !isRefused { inFlight.finished() }
     sendStatus(error)
     release(error ?? RPCError(.cancelled, "The call is over."))
   }
 
   private func sendStatus(_ error: RPCError?) {
     guard let connection, let stream else { return }
-    if case .http(let status) = refusal {
+    if let status = httpStatus {
       _ = state.sendStatus()
       ResponseStatus.sendHTTP(status, context: context, on: stream, of: connection.session)
       return connection.needsFlush()

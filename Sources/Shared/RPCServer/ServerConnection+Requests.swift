@@ -13,7 +13,7 @@ extension ServerConnection {
     case .reject(let error): return refuse(fields, on: stream, state, .status(error))
     case .route(let routed): request = routed
     }
-    guard let path = fields.first(.path), let route = fields.withValue(of: path, shared.router.route) else {
+    guard let path = fields.first(.path), let route = fields.withValue(of: path, { shared.router.route($0) }) else {
       let name = fields.value(.path) ?? ""
       let error = RPCError(.unimplemented, "No such method: \(name.prefix(200))")
       return refuse(fields, on: stream, state, .status(error), request)

@@ -85,7 +85,8 @@ package final class ServerConnection: ChannelInboundHandler {
       maxSendMessageLength: shared.configuration.maxSendMessageLength,
       maxResponseHeaderListSize: min(shared.configuration.maxResponseHeaderListSize, HTTP2Session.maxSentHeaderList),
       errorDomain: shared.configuration.errorDomain, responseEncoding: shared.configuration.responseEncoding,
-      minCompressedLength: shared.configuration.minCompressedLength)
+      minCompressedLength: shared.configuration.minCompressedLength,
+      maxBufferedBytes: shared.configuration.maxBufferedBytes)
   }
 
   // MARK: Channel
@@ -185,7 +186,7 @@ package final class ServerConnection: ChannelInboundHandler {
 
   func handleEvents() {
     while let event = session.nextEvent() {
-      switch event {
+      switch consume event {
       case .headers(let stream, let fields, let end):
         // Opened and reset in one read: not worth a handler.
         if !stream.isOver { receivedHeaders(fields, on: stream, end: end) }
