@@ -112,11 +112,9 @@ private let onBeginHeaders: nghttp2_on_begin_headers_callback = { _, frame, user
 
 private let onHeader: nghttp2_on_header_callback = { _, _, name, nameLength, value, valueLength, _, userData in
   unsafe withOwner(userData) { session in
-    session.decodedSize += nameLength + valueLength + 32
-    guard session.decodedSize <= session.configuration.maxDecodedHeaders else {
-      return Int32(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue)
+    guard session.blockStream != nil, !session.block.isOverLimit else {
+      return session.skipField(size: nameLength + valueLength + 32)
     }
-    guard session.blockStream != nil, !session.block.isOverLimit else { return 0 }
     // Beyond the limit nothing is kept, but the library goes on decoding, so that its table stays right for the streams
     // to come (CVE-2024-7246's lesson).
     guard session.block.listSize + nameLength + valueLength + 32 <= session.configuration.maxHeaderListSize else {
@@ -184,6 +182,12 @@ private let onFrame: nghttp2_on_frame_recv_callback = { _, frame, userData in
 }
 
 extension HTTP2Session {
+  /// A field that is not kept is counted all the same: what a block comes to is bounded.
+  fileprivate func skipField(size: Int) -> Int32 {
+    skippedSize += size
+    return skippedSize <= configuration.maxDecodedHeaders ? 0 : Int32(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue)
+  }
+
   fileprivate func receivedData(_ header: nghttp2_frame_hd) {
     let ends = header.flags & endStreamFlag != 0
     if header.length == 0, !ends { counters.emptyData += 1 }
@@ -305,8 +309,10 @@ private let readBody: nghttp2_data_source_read_callback = { library, id, buffer,
             from: UnsafeRawBufferPointer(rebasing: bytes.prefix(count)))
         }
         stream.outbound.moveReaderIndex(forwardBy: count)
-        stream.sentSinceMark = stream.outbound.readableBytes == 0 ? nil : stream.sentSinceMark.map { $0 + count }
         session.account(stream)
+        if let sent = stream.sentSinceMark {
+          stream.sentSinceMark = stream.outbound.readableBytes == 0 ? nil : sent + count
+        }
         if stream.isAboveWatermark, stream.outbound.readableBytes <= session.configuration.outboundLowWatermark {
           stream.isAboveWatermark = false
           session.append(.writable(stream))

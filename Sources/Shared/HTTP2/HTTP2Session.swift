@@ -78,8 +78,8 @@ package import RPC
   @safe @exclusivity(unchecked) var block = HeaderFields()
   @safe @exclusivity(unchecked) var blockStream: HTTP2Stream?
   @safe @exclusivity(unchecked) private var blockNumber = 0
-  /// Σ(name + value + 32) of the block, what was not kept included.
-  @safe @exclusivity(unchecked) var decodedSize = 0
+  /// Σ(name + value + 32) of what was not kept of the block.
+  @safe @exclusivity(unchecked) var skippedSize = 0
 
   package init(role: Role, configuration: Configuration = Configuration()) {
     self.role = role
@@ -251,7 +251,7 @@ extension HTTP2Session {
   func beginBlock(for stream: HTTP2Stream?) {
     blockStream = stream
     blockNumber &+= 1
-    decodedSize = 0
+    skippedSize = 0
     block.removeAll()
   }
 

@@ -1,5 +1,5 @@
 package import Logging
-internal import NIOCore
+package import NIOCore
 internal import Synchronization
 
 /// What a server holds against its peers. The raw value is the name in logs, counters and a GOAWAY's debug data.
@@ -39,19 +39,19 @@ package final class BudgetTrips: Sendable {
 
   private let entries = Mutex<[ServerBudget: Entry]>([:])
   private let logger: Logger
-  static let logInterval: TimeAmount = .seconds(10)
+  package static let logInterval: TimeAmount = .seconds(10)
 
   package init(logger: Logger) { self.logger = logger }
 
   /// How often each budget was exceeded since the server was made.
   package var counts: [ServerBudget: Int] { entries.withLock { $0.mapValues(\.count) } }
 
-  func connectionEnded(by budget: ServerBudget, peer: String) {
+  package func connectionEnded(by budget: ServerBudget, peer: String) {
     entries.withLock { $0[budget, default: Entry()].count += 1 }
     logger.notice("a connection exceeds a budget", metadata: ["peer": "\(peer)", "budget": "\(budget.rawValue)"])
   }
 
-  func tripped(_ budget: ServerBudget, peer: String, now: NIODeadline) {
+  package func tripped(_ budget: ServerBudget, peer: String, now: NIODeadline) {
     let number: Int? = entries.withLock { entries in
       entries[budget, default: Entry()].count += 1
       guard var entry = entries[budget], entry.lastLog.map({ now >= $0 + Self.logInterval }) ?? true else { return nil }

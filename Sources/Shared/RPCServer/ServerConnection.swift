@@ -58,6 +58,8 @@ package final class ServerConnection: ChannelInboundHandler {
   @exclusivity(unchecked) var callCount = 0
   @exclusivity(unchecked) private var startedResets = 0
   @exclusivity(unchecked) private var isReading = false
+  /// The socket takes nothing.
+  @exclusivity(unchecked) private var isBlocked = false
   @exclusivity(unchecked) private var isFlushScheduled = false
   @exclusivity(unchecked) var isClosed = false
   @exclusivity(unchecked) private var output = ByteBuffer()
@@ -83,7 +85,8 @@ package final class ServerConnection: ChannelInboundHandler {
       maxSendMessageLength: shared.configuration.maxSendMessageLength,
       maxResponseHeaderListSize: min(shared.configuration.maxResponseHeaderListSize, HTTP2Session.maxSentHeaderList),
       errorDomain: shared.configuration.errorDomain, responseEncoding: shared.configuration.responseEncoding,
-      minCompressedLength: shared.configuration.minCompressedLength)
+      minCompressedLength: shared.configuration.minCompressedLength,
+      maxBufferedBytes: shared.configuration.maxBufferedBytes)
   }
 
   // MARK: Channel
@@ -142,7 +145,8 @@ package final class ServerConnection: ChannelInboundHandler {
 
   package func channelWritabilityChanged(context: ChannelHandlerContext) {
     let isWritable = context.channel.isWritable
-    policy.outputIsBlocked(!isWritable, now: now())
+    isBlocked = !isWritable
+    policy.outputIsBlocked(isBlocked, now: now())
     if isWritable { needsFlush() } else { armTimer() }
     context.fireChannelWritabilityChanged()
   }
@@ -263,7 +267,7 @@ package final class ServerConnection: ChannelInboundHandler {
   }
 
   private func checkBudgets() {
-    if let channel, !channel.channel.isWritable, session.unsentFrames > shared.configuration.maxUnsentFrames {
+    if isBlocked, session.unsentFrames > shared.configuration.maxUnsentFrames {
       return refuse(.unsentFrames)
     }
     if let excess = exceededBudget() { refuse(excess) }

@@ -163,7 +163,10 @@ struct ConfigurationTests {
   @Test(
     "each fault is one sentence that names the setting and the value",
     arguments: [
-      (Setting.listen, "7443", "The value \"7443\" of --listen is not HOST:PORT with a port from 0 to 65535, nor unix:/PATH."),
+      (
+        Setting.listen, "7443",
+        "The value \"7443\" of --listen is not HOST:PORT with a port from 0 to 65535, nor unix:/PATH."
+      ),
       (.tlsCert, "/nothing-here", "The file /nothing-here of --tls-cert does not exist."),
       (.tlsKey, "/tmp", "The file /tmp of --tls-key is a directory."),
       (.clientCA, "/nothing-here", "The file /nothing-here of --client-ca does not exist."),

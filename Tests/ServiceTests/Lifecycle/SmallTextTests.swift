@@ -42,7 +42,9 @@ struct SmallTextTests {
 
   @Test(
     "other texts are no addresses",
-    arguments: ["", ":1", "a", "a:", "a:65536", "a:-1", "::1:1", "a b:1", "a:1x", "[]:1", "http://a:1", "unix:", "unix:a"])
+    arguments: [
+      "", ":1", "a", "a:", "a:65536", "a:-1", "::1:1", "a b:1", "a:1x", "[]:1", "http://a:1", "unix:", "unix:a",
+    ])
   func noAddress(text: String) {
     #expect(ListenAddress(text) == nil)
   }

@@ -115,6 +115,21 @@ struct CallTests {
     #expect(reply.trailers["x-trailing-bin"] == "Zm9v")
   }
 
+  @Test("W13: a value of bytes beyond ASCII fails nothing, and is not passed on; edge spaces are no part of a value")
+  func foreignValues() async throws {
+    let harness = try await ServerHarness(
+      TestService(unary: { _, context in
+        context.trailingMetadata = context.requestMetadata
+        return Bytes("")
+      }))
+    var fields = ServerHarness.request("Unary", [("x-edge", " v ")])
+    fields.append("x-high", [0x80, 0xFF])
+    let reply = try await harness.call(fields, ServerHarness.framed([]))
+    #expect(reply.status == "0")
+    #expect(reply.trailers["x-edge"] == "v")
+    #expect(reply.trailers["x-high"] == nil)
+  }
+
   @Test("W16: headers over the limit end the call, not the connection")
   func headerLimit() async throws {
     let harness = try await ServerHarness()

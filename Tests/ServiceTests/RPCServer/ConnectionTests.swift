@@ -62,10 +62,13 @@ struct ConnectionTests {
     #expect(harness.server.budgetTrips == [.handshakeTime: 1])
   }
 
-  @Test("bytes that are no HTTP/2 end the connection")
+  @Test("W2: HTTP/1.1, an offer to upgrade included, ends the connection")
   func garbage() async throws {
     let harness = try await ServerHarness()
-    try await harness.channel.writeInbound(ByteBuffer(string: "GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
+    try await harness.channel.writeInbound(
+      ByteBuffer(
+        string: "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+          + "HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"))
     #expect(!harness.channel.isActive)
   }
 

@@ -81,7 +81,7 @@ struct RefusedCallTests {
     #expect(reply.headers[":status"] == "415")
     #expect(reply.headers["x-id"] == "made")
     #expect(reply.isTrailersOnly && reply.status == nil)
-    #expect(lines == ["/test.Test/Unary UNKNOWN"])
+    #expect(lines == ["/test.Test/Unary UNIMPLEMENTED"])
   }
 
   @Test("so has one whose deadline passes before its request is whole")
