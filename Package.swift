@@ -73,6 +73,8 @@ let package = Package(
   targets: [
     // C
     .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+    .systemLibrary(
+      name: "CZlib", path: "Sources/Shared/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(
       name: "CProtobuf", exclude: [],
       linkerSettings: [.linkedLibrary("protobuf-c")]),
@@ -82,9 +84,10 @@ let package = Package(
       linkerSettings: [.linkedLibrary("crypto"), .linkedLibrary("sqlite3")]),
 
     // RPC runtime
-    shared("RPC", [.nioCore, .logging]),
+    shared("Compression", ["CZlib", .nioCore], settings: unsafeSwiftSettings),
+    shared("RPC", ["Compression", .nioCore, .logging]),
     shared("HTTP2", ["CNGHTTP2", "RPC", .nioCore], settings: unsafeSwiftSettings),
-    shared("Sockets", ["RPC", .nioCore, .nioPosix, .nioSSL, .nioTLS, .x509, .logging]),
+    shared("Sockets", ["RPC", .nioCore, .nioPosix, .nioSSL, .nioTLS, .x509]),
     shared("RPCServer", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
     shared("RPCClient", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
     shared("InProcess", ["RPC", "HTTP2", "RPCServer", "RPCClient", .nioCore, .nioPosix, .logging]),
@@ -145,6 +148,14 @@ let package = Package(
     .executableTarget(
       name: "bench-server", dependencies: ["RPC", "RPCServer", "Sockets", .nioCore, .nioPosix, .logging],
       path: "Sources/Tools/BenchServer", swiftSettings: swiftSettings),
+    // Our client, and a server to kill, as processes for tests with foreign peers.
+    .executableTarget(
+      name: "channel-probe",
+      dependencies: [
+        "RPC", "RPCClient", "RPCServer", "Sockets", "EchoTestSupport", .argumentParser, .unixSignals, .nioCore,
+        .nioPosix, .logging,
+      ],
+      path: "Sources/Tools/ChannelProbe", swiftSettings: swiftSettings),
     // Writes to a store until it is killed; for the tests of that.
     .executableTarget(
       name: "store-crash-writer", dependencies: ["Storage", "EmbeddedEngine", "EncryptedStorage"],
@@ -152,12 +163,16 @@ let package = Package(
 
     // Tests
     .target(name: "TestSupport", path: "Tests/ServiceTests/Support/Wire", swiftSettings: swiftSettings),
+    tests("Compression", ["Compression", "TestSupport", .nioCore]),
     tests("RPC", ["RPC", "TestSupport", .nioCore]),
     tests("HTTP2", ["HTTP2", "RPC", "TestSupport", .nioCore]),
-    tests("Sockets", ["Sockets", "RPC", .nioCore, .nioPosix, .nioSSL, .x509, .crypto, .logging]),
+    tests("Sockets", ["Sockets", "RPC", .nioCore, .nioPosix, .nioSSL, .x509, .crypto]),
     tests(
       "RPCServer",
-      ["RPCServer", "RPC", "HTTP2", "Sockets", "TestSupport", .nioCore, .nioPosix, .nioEmbedded, .logging]),
+      [
+        "RPCServer", "RPC", "HTTP2", "Sockets", "Compression", "TestSupport", .nioCore, .nioPosix, .nioEmbedded,
+        .logging,
+      ]),
     // Shared by the suites of the RPC client.
     .target(
       name: "EchoTestSupport", dependencies: ["RPC", .nioCore], path: "Tests/ServiceTests/Support/Echo",
@@ -165,7 +180,8 @@ let package = Package(
     tests(
       "RPCClient",
       [
-        "RPCClient", "RPCServer", "Sockets", "EchoTestSupport", "RPC", .nioCore, .nioPosix, .x509, .crypto, .logging,
+        "RPCClient", "RPCServer", "Sockets", "EchoTestSupport", "TestSupport", "RPC", .nioCore, .nioPosix,
+        .nioEmbedded, .x509, .crypto, .logging,
       ]),
     tests("InProcess", ["InProcess", "EchoTestSupport", "RPC", "RPCClient", "RPCServer", .nioCore]),
     tests("StandardServices", ["StandardServices", "StandardProtos", "InProcess", "RPC"]),

@@ -112,11 +112,14 @@ private let onBeginHeaders: nghttp2_on_begin_headers_callback = { _, frame, user
 
 private let onHeader: nghttp2_on_header_callback = { _, _, name, nameLength, value, valueLength, _, userData in
   unsafe withOwner(userData) { session in
-    guard session.blockStream != nil, !session.block.isOverLimit else { return 0 }
+    guard session.blockStream != nil, !session.block.isOverLimit else {
+      return session.skipField(size: nameLength + valueLength + 32)
+    }
     // Beyond the limit nothing is kept, but the library goes on decoding, so that its table stays right for the streams
     // to come (CVE-2024-7246's lesson).
     guard session.block.listSize + nameLength + valueLength + 32 <= session.configuration.maxHeaderListSize else {
       session.block.isOverLimit = true
+      session.counters.oversizedHeaders += 1
       return 0
     }
     unsafe session.block.append(
@@ -179,6 +182,12 @@ private let onFrame: nghttp2_on_frame_recv_callback = { _, frame, userData in
 }
 
 extension HTTP2Session {
+  /// A field that is not kept is counted all the same: what a block comes to is bounded.
+  fileprivate func skipField(size: Int) -> Int32 {
+    skippedSize += size
+    return skippedSize <= configuration.maxDecodedHeaders ? 0 : Int32(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue)
+  }
+
   fileprivate func receivedData(_ header: nghttp2_frame_hd) {
     let ends = header.flags & endStreamFlag != 0
     if header.length == 0, !ends { counters.emptyData += 1 }
@@ -193,7 +202,11 @@ extension HTTP2Session {
     let ends = header.flags & endStreamFlag != 0
     if ends { stream.isRemoteClosed = true }
     if stream.isRefused { return }
-    let isTrailers = role == .server ? stream.hasReceivedHeaders : fields.first(.status) == nil && !fields.isOverLimit
+    // `:status` comes first, so that it is kept of a response's headers that are over the limit.
+    let isTrailers =
+      role == .server
+      ? stream.hasReceivedHeaders
+      : fields.first(.status) == nil && (stream.hasReceivedHeaders || !fields.isOverLimit)
     if isTrailers {
       append(.trailers(stream, fields))
     } else if role == .server, isOverStreamLimit {
@@ -216,9 +229,12 @@ extension HTTP2Session {
       return
     }
     // What never left may be repeated elsewhere, like what the peer refused (W54).
-    let code = stream.wasNeverSent && !stream.resetByUs ? .refusedStream : code
+    let wasNeverSent = stream.wasNeverSent && !stream.resetByUs
+    let code = wasNeverSent ? .refusedStream : code
     let inOrder = code == .noError && stream.isLocalClosed && stream.isRemoteClosed
-    append(.closed(stream, reset: inOrder ? nil : StreamReset(code: code, byPeer: stream.resetByPeer)))
+    append(
+      .closed(
+        stream, reset: inOrder ? nil : StreamReset(code: code, byPeer: stream.resetByPeer, wasNeverSent: wasNeverSent)))
   }
 }
 
@@ -250,6 +266,7 @@ private let onFrameSent: nghttp2_on_frame_send_callback = { library, frame, user
     let isData = header.type == UInt8(NGHTTP2_DATA.rawValue)
     guard isData || header.type == UInt8(NGHTTP2_HEADERS.rawValue) else { return 0 }
     session.hasSentHeadersOrData = true
+    if session.role == .client, !isData { session.stream(header.stream_id)?.hasSentHeaders = true }
     guard header.flags & endStreamFlag != 0, let stream = session.stream(header.stream_id) else { return 0 }
     stream.isLocalClosed = true
     if session.role == .server, !stream.isRemoteClosed {
@@ -292,6 +309,10 @@ private let readBody: nghttp2_data_source_read_callback = { library, id, buffer,
             from: UnsafeRawBufferPointer(rebasing: bytes.prefix(count)))
         }
         stream.outbound.moveReaderIndex(forwardBy: count)
+        session.account(stream)
+        if let sent = stream.sentSinceMark {
+          stream.sentSinceMark = stream.outbound.readableBytes == 0 ? nil : sent + count
+        }
         if stream.isAboveWatermark, stream.outbound.readableBytes <= session.configuration.outboundLowWatermark {
           stream.isAboveWatermark = false
           session.append(.writable(stream))

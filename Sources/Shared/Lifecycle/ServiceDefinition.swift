@@ -79,6 +79,13 @@ package struct PatientServiceOptions: ServeOptionGroup {
       "With --plaintext: a token of `dev-token --role service`, in place of our certificate.", valueName: "file"))
   var tokenFile: String?
 
+  @Option(
+    name: .customLong(Setting.patientServiceConfig.rawValue),
+    help: ArgumentHelp(
+      "A gRPC service config in JSON for our calls: policy, deadlines, retries, health. Read again on SIGHUP.",
+      valueName: "file"))
+  var config: String?
+
   package init() {}
 
   package var values: [Setting: String] {
@@ -86,6 +93,7 @@ package struct PatientServiceOptions: ServeOptionGroup {
     values[.patientServiceTarget] = target
     values[.patientServiceCA] = ca
     values[.patientServiceTokenFile] = tokenFile
+    values[.patientServiceConfig] = config
     return values
   }
 

@@ -65,7 +65,7 @@ package struct ClientCallState: Sendable {
   static let maxQuotedBytes = 1024
 
   let hasSingleResponse: Bool
-  private var deframer: MessageDeframer
+  var deframer: MessageDeframer
   var phase = Phase.awaitingHeaders
   var hasHalfClosed = false
   var received = ByteBuffer()
@@ -77,12 +77,13 @@ package struct ClientCallState: Sendable {
   package internal(set) var initialMetadata: Metadata?
 
   /// - Parameter maxMessageLength: limit on one response message, inclusive (W22).
-  package init(kind: MethodKind, maxMessageLength: Int) {
+  package init(kind: MethodKind, maxMessageLength: Int, method: String = "") {
     switch kind {
     case .unary, .clientStreaming: hasSingleResponse = true
     case .serverStreaming, .bidirectionalStreaming: hasSingleResponse = false
     }
-    deframer = MessageDeframer(maxMessageLength: maxMessageLength)
+    deframer = MessageDeframer(maxMessageLength: maxMessageLength, option: "maxReceiveMessageLength")
+    deframer.method = method
   }
 
   package var hasEnded: Bool { outcome != nil }
@@ -132,7 +133,7 @@ extension ClientCallState {
 
   private mutating func takeMessage() throws(RPCError) -> ByteBuffer? {
     guard let message = try deframer.next(from: &received) else { return nil }
-    release(message.readableBytes + MessageFraming.prefixLength)
+    release(deframer.lastWireLength + MessageFraming.prefixLength)
     if received.readableBytes == 0 { received = ByteBuffer() }
     return message
   }
@@ -234,7 +235,7 @@ extension ClientCallState {
   private mutating func checkPrefix() -> Reset? {
     var (deframer, bytes) = (deframer, received)
     do throws(RPCError) {
-      _ = try deframer.next(from: &bytes)
+      try deframer.readPrefix(from: &bytes)
       return nil
     } catch {
       return abort(error.code, error.message)
@@ -285,7 +286,7 @@ extension ClientCallState {
     outcome.isCommitted = true
     phase = .ended(outcome)
     received = ByteBuffer()
-    deframer = MessageDeframer(maxMessageLength: deframer.maxMessageLength)
+    deframer.forgetMessage()
     release(uncredited)
   }
 }

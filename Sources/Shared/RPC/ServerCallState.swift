@@ -8,8 +8,14 @@ package struct ServerCallState {
   /// What a request's headers ask for.
   package struct Request: Sendable {
     package var timeout: Duration?
-    package var authority: String
-    package var metadata: Metadata
+    package var authority = ""
+    package var metadata = Metadata()
+    /// Of the request's messages that are marked as compressed.
+    package var encoding = MessageEncoding.identity
+    /// What the caller can read.
+    package var acceptedEncodings = AcceptedEncodings()
+
+    package init() {}
   }
 
   package enum OnHeaders {
@@ -63,7 +69,7 @@ package struct ServerCallState {
         RPCError(
           .resourceExhausted, "The request's headers are larger than the limit (option: maxHeaderListSize)."))
     }
-    var result = Request(timeout: nil, authority: "", metadata: Metadata())
+    var result = Request()
     var isPost = false
     var isGRPC = false
     var host: HeaderFields.Field?
@@ -81,8 +87,14 @@ package struct ServerCallState {
       case .grpcTimeout:
         result.timeout = GRPCTimeout.parse(fields.valueBytes(of: field))
         if result.timeout == nil { failure = RPCError(.internal, "The grpc-timeout header is malformed.") }
-      case .grpcEncoding where !fields.value(of: field, is: "identity"):
-        failure = RPCError(.unimplemented, "The grpc-encoding is not supported; grpc-accept-encoding lists what is.")
+      case .grpcEncoding:
+        if let encoding = fields.withValue(of: field, MessageEncoding.init(name:)) {
+          result.encoding = encoding
+        } else {
+          failure = RPCError(.unimplemented, "The grpc-encoding is not supported; grpc-accept-encoding lists what is.")
+        }
+      case .grpcAcceptEncoding:
+        fields.withValue(of: field) { result.acceptedEncodings.formUnion(list: $0) }
       case .other, .userAgent: hasCustomMetadata = true
       default: break
       }
@@ -98,7 +110,9 @@ package struct ServerCallState {
   }
 
   /// The path has a handler of this kind.
-  package mutating func start(_ kind: MethodKind) {
+  package mutating func start(_ kind: MethodKind, method: String, encoding: MessageEncoding = .identity) {
+    deframer.method = method
+    deframer.encoding = encoding
     switch kind {
     case .unary, .serverStreaming: request = .open(single: true, received: 0)
     case .clientStreaming, .bidirectionalStreaming: request = .open(single: false, received: 0)
@@ -221,6 +235,9 @@ package struct ServerCallState {
     held = nil
     return wasRunning
   }
+
+  /// Whether the message last given out came compressed.
+  package var wasLastMessageCompressed: Bool { deframer.wasLastCompressed }
 
   package var isFinished: Bool {
     switch response {

@@ -15,33 +15,42 @@ final class ServerCall: @unchecked Sendable {
   var deadline: NIODeadline? { context.deadline }
   private let route: Router.Route
   private let executor: EventLoopTaskExecutor
-  private let limits: Limits
+  let limits: Limits
   private let inFlight: CallsInFlight
 
+  @exclusivity(unchecked) var compression: Compression
   /// `nil` once the call is over.
-  @exclusivity(unchecked) private var connection: ServerConnection?
-  @exclusivity(unchecked) private var stream: HTTP2Stream?
-  @exclusivity(unchecked) private var state: ServerCallState
-  @exclusivity(unchecked) private var request: ByteBuffer?
+  @exclusivity(unchecked) var connection: ServerConnection?
+  @exclusivity(unchecked) var stream: HTTP2Stream?
+  @exclusivity(unchecked) var state: ServerCallState
+  @exclusivity(unchecked) var request: ByteBuffer?
   @exclusivity(unchecked) private var task: Task<Void, Never>?
-  @exclusivity(unchecked) private var isHandlerRunning = false
+  @exclusivity(unchecked) private(set) var isHandlerRunning = false
+  @exclusivity(unchecked) private var wasStarted = false
+  @exclusivity(unchecked) private var isRefused = false
+  /// Of the bare answer to what is no gRPC call.
+  @exclusivity(unchecked) private var httpStatus: Int?
   /// The response of a method that has one is in the stream's buffer, not yet announced.
-  @exclusivity(unchecked) private var hasStagedResponse = false
+  @exclusivity(unchecked) var hasStagedResponse = false
 
-  @exclusivity(unchecked) private var reader: CheckedContinuation<ByteBuffer?, any Error>?
-  @exclusivity(unchecked) private var writers: [CheckedContinuation<Void, any Error>] = []
+  @exclusivity(unchecked) var reader: CheckedContinuation<ByteBuffer?, any Error>?
+  @exclusivity(unchecked) var writers: [CheckedContinuation<Void, any Error>] = []
   /// Why reads and writes fail, once the call is over.
-  @exclusivity(unchecked) private var failure: RPCError?
+  @exclusivity(unchecked) var failure: RPCError?
 
   struct Limits: Sendable {
     var maxSendMessageLength: Int
     var maxResponseHeaderListSize: Int
     var errorDomain: String?
+    var responseEncoding: MessageEncoding
+    var minCompressedLength: Int
+    var maxBufferedBytes: Int
   }
 
   init(
     context: ServerContext, connection: ServerConnection, stream: HTTP2Stream, state: ServerCallState,
-    route: Router.Route, executor: EventLoopTaskExecutor, limits: Limits, inFlight: CallsInFlight
+    route: Router.Route, executor: EventLoopTaskExecutor, limits: Limits, compression: Compression,
+    inFlight: CallsInFlight
   ) {
     self.context = context
     self.connection = connection
@@ -50,6 +59,7 @@ final class ServerCall: @unchecked Sendable {
     self.route = route
     self.executor = executor
     self.limits = limits
+    self.compression = compression
     self.inFlight = inFlight
   }
 
@@ -74,17 +84,47 @@ final class ServerCall: @unchecked Sendable {
       connection.session.consume(stream.unconsumedBytes, on: stream)
       return nil
     }
+    noteCompression()
     return message
   }
 
   /// Starts the handler: at once, on this stack, until it first waits.
   func start(request: ByteBuffer?, interceptors: [any ServerInterceptor]) {
     self.request = request
-    isHandlerRunning = true
     inFlight.started()
+    run(interceptors) { call in try await call.route.run(call) }
+  }
+
+  /// Why a call gets no handler.
+  enum Refusal: Sendable {
+    case status(RPCError)
+    /// It is no gRPC call: a bare HTTP answer.
+    case http(Int)
+
+    var error: RPCError {
+      switch self {
+      case .status(let error): error
+      // For the log only. No fault of ours, which UNKNOWN would say there.
+      case .http(let status): RPCError(.unimplemented, "The request is not gRPC: HTTP status \(status).")
+      }
+    }
+  }
+
+  /// Answers the call without a handler, inside the interceptors that see such calls.
+  func refuse(_ refusal: Refusal, observers: [any ServerInterceptor]) {
+    isRefused = true
+    if case .http(let status) = refusal { httpStatus = status }
+    run(observers) { _ in throw refusal.error }
+  }
+
+  private func run(
+    _ interceptors: [any ServerInterceptor], around body: @escaping @Sendable (ServerCall) async throws -> Void
+  ) {
+    isHandlerRunning = true
+    wasStarted = true
     let task = Task.immediate(executorPreference: executor) {
       do {
-        try await self.run(interceptors[...])
+        try await self.run(interceptors[...], body)
         self.onLoop { $0.finish(nil) }
       } catch {
         let error = RPCError(wrapping: error)
@@ -94,9 +134,11 @@ final class ServerCall: @unchecked Sendable {
     if isHandlerRunning { self.task = task }
   }
 
-  private func run(_ interceptors: ArraySlice<any ServerInterceptor>) async throws {
-    guard let interceptor = interceptors.first else { return try await route.run(self) }
-    try await interceptor.intercept(context) { try await self.run(interceptors.dropFirst()) }
+  private func run(
+    _ interceptors: ArraySlice<any ServerInterceptor>, _ body: @Sendable (ServerCall) async throws -> Void
+  ) async throws {
+    guard let interceptor = interceptors.first else { return try await body(self) }
+    try await interceptor.intercept(context) { try await self.run(interceptors.dropFirst(), body) }
   }
 
   /// The stream's outbound bytes drained.
@@ -108,6 +150,7 @@ final class ServerCall: @unchecked Sendable {
 
   /// Ends the call with a status that the runtime decided: the handler is cancelled and not waited for.
   func fail(_ error: RPCError) {
+    guard wasStarted else { return refuse(.status(error), observers: connection?.shared.observers ?? []) }
     sendStatus(error)
     release(error)
   }
@@ -123,13 +166,18 @@ final class ServerCall: @unchecked Sendable {
   /// The handler returned, or threw.
   private func finish(_ error: RPCError?) {
     isHandlerRunning = false
-    inFlight.finished()
+    if !isRefused { inFlight.finished() }
     sendStatus(error)
     release(error ?? RPCError(.cancelled, "The call is over."))
   }
 
   private func sendStatus(_ error: RPCError?) {
     guard let connection, let stream else { return }
+    if let status = httpStatus {
+      _ = state.sendStatus()
+      ResponseStatus.sendHTTP(status, context: context, on: stream, of: connection.session)
+      return connection.needsFlush()
+    }
     if error == nil, hasStagedResponse { sendHeadersIfNeeded(on: stream, of: connection.session) }
     let status = ResponseStatus(error, context: context, limits: limits)
     switch state.sendStatus() {
@@ -142,9 +190,11 @@ final class ServerCall: @unchecked Sendable {
     connection.needsFlush()
   }
 
-  private func sendHeadersIfNeeded(on stream: HTTP2Stream, of session: HTTP2Session) {
+  func sendHeadersIfNeeded(on stream: HTTP2Stream, of session: HTTP2Session) {
     if case .withHeaders = state.sendMessage() {
-      ResponseStatus.sendHeaders(context, limit: limits.maxResponseHeaderListSize, on: stream, of: session)
+      ResponseStatus.sendHeaders(
+        context, encoding: compression.response ?? .identity, listsEncodings: compression.isRequestEncoded,
+        limit: limits.maxResponseHeaderListSize, on: stream, of: session)
     }
   }
 
@@ -166,142 +216,9 @@ final class ServerCall: @unchecked Sendable {
     task = nil
   }
 
-  private var eventLoop: any EventLoop { executor.eventLoop }
+  var eventLoop: any EventLoop { executor.eventLoop }
 
-  private func onLoop(_ body: @escaping @Sendable (ServerCall) -> Void) {
+  func onLoop(_ body: @escaping @Sendable (ServerCall) -> Void) {
     if eventLoop.inEventLoop { body(self) } else { eventLoop.execute { body(self) } }
-  }
-}
-
-// MARK: - From the handler
-
-extension ServerCall {
-  /// The one request message of a method that takes one.
-  func takeRequest<Input: WireMessage>() throws(RPCError) -> Input {
-    guard let bytes = request else { throw RPCError(.internal, "The request was taken already.") }
-    request = nil
-    do throws(WireMessageError) {
-      return try Input(serialized: bytes)
-    } catch {
-      throw RPCError(.internal, "The request could not be parsed: \(error.description)")
-    }
-  }
-
-  /// The one response of a method that has one, if this is the connection's loop already: an asynchronous function that
-  /// need not be called costs no frame. It goes out once the interceptors have let it pass.
-  ///
-  /// - Returns: whether it was taken; if not, ``respond(_:)`` takes it.
-  func respondOnLoop(_ message: some WireMessage) throws(RPCError) -> Bool {
-    guard eventLoop.inEventLoop else { return false }
-    try stage(message)
-    return true
-  }
-
-  /// As ``respondOnLoop(_:)``, from any thread.
-  func respond(_ message: some WireMessage) async throws {
-    try await withCheckedThrowingContinuation { (done: CheckedContinuation<Void, any Error>) in
-      eventLoop.execute { done.resume(with: Result { try self.stage(message) }) }
-    }
-  }
-
-  private func stage(_ message: some WireMessage) throws(RPCError) {
-    guard let stream else { throw failure ?? RPCError(.cancelled, "The call is over.") }
-    do throws(WireMessageError) {
-      try MessageFraming.write(into: &stream.outbound) { (buffer) throws(WireMessageError) in
-        try message.serialize(into: &buffer)
-      }
-    } catch {
-      throw RPCError(.internal, "The response could not be serialized: \(error.description)")
-    }
-    try checkLength(stream.outbound.readableBytes - MessageFraming.prefixLength)
-    hasStagedResponse = true
-  }
-
-  private func checkLength(_ length: Int) throws(RPCError) {
-    guard length <= limits.maxSendMessageLength else {
-      throw RPCError(
-        .resourceExhausted,
-        "A response message of \(length) bytes is larger than the limit of \(limits.maxSendMessageLength) "
-          + "(option: maxSendMessageLength).")
-    }
-  }
-}
-
-extension ServerCall: MessageSource {
-  func nextMessage() async throws -> ByteBuffer? {
-    try await withTaskCancellationHandler {
-      try await withCheckedThrowingContinuation { reader in
-        onLoop { $0.read(reader) }
-        // A task that was cancelled before it got here was told so before there was anybody to tell.
-        if Task.isCancelled { onLoop { $0.cancelReader() } }
-      }
-    } onCancel: {
-      onLoop { $0.cancelReader() }
-    }
-  }
-
-  private func cancelReader() {
-    reader?.resume(throwing: CancellationError())
-    reader = nil
-  }
-
-  /// Gives `reader` the next message, or keeps it until there is one.
-  private func read(_ reader: CheckedContinuation<ByteBuffer?, any Error>) {
-    guard let connection, let stream else {
-      return reader.resume(throwing: failure ?? RPCError(.cancelled, "The call is over."))
-    }
-    guard self.reader == nil else {
-      return reader.resume(throwing: RPCError(.internal, "Two tasks read the messages of one call."))
-    }
-    do throws(RPCError) {
-      switch try state.next(from: &stream.inbound) {
-      case .message(let message):
-        connection.session.consumeTaken(on: stream)
-        connection.needsFlush()
-        reader.resume(returning: message)
-      case .wait:
-        // The reader starves: whatever is buffered is part of a message that cannot be complete without more.
-        connection.session.consume(stream.unconsumedBytes, on: stream)
-        connection.needsFlush()
-        self.reader = reader
-      case .end: reader.resume(returning: nil)
-      }
-    } catch {
-      self.reader = reader  // told by release
-      fail(error)
-    }
-  }
-}
-
-extension ServerCall: MessageSink {
-  func send(_ message: ByteBuffer) async throws {
-    try checkLength(message.readableBytes)
-    try await withTaskCancellationHandler {
-      try await withCheckedThrowingContinuation { writer in
-        onLoop { $0.write(message, writer) }
-        // As in ``nextMessage()``.
-        if Task.isCancelled { onLoop { $0.cancelWriters() } }
-      }
-    } onCancel: {
-      onLoop { $0.cancelWriters() }
-    }
-  }
-
-  private func cancelWriters() {
-    let waiting = writers
-    writers = []
-    for writer in waiting { writer.resume(throwing: CancellationError()) }
-  }
-
-  /// Sends `message` and resumes `writer` when the stream has room for another.
-  private func write(_ message: ByteBuffer, _ writer: CheckedContinuation<Void, any Error>) {
-    guard let connection, let stream else {
-      return writer.resume(throwing: failure ?? RPCError(.cancelled, "The call is over."))
-    }
-    sendHeadersIfNeeded(on: stream, of: connection.session)
-    MessageFraming.write(message, into: &stream.outbound)
-    connection.session.resume(stream)
-    connection.needsFlush()
-    if connection.session.isOutboundFull(stream) { writers.append(writer) } else { writer.resume() }
   }
 }

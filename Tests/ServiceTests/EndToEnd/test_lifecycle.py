@@ -136,3 +136,28 @@ class PlaintextEnd:
 
     def channel(self, service=None):
         return grpc.insecure_channel(f"localhost:{self.port}")
+
+
+class UnixProcess(Process):
+    """A service that listens at a path."""
+
+    @property
+    def path(self):
+        return self.data.parent / "s.sock"
+
+    def command(self):
+        return [f"unix:{self.path}" if part == f"127.0.0.1:{self.port}" else part for part in super().command()]
+
+    def channel(self, service=None, options=()):
+        # A path is no name that a certificate could hold.
+        options = [("grpc.ssl_target_name_override", "localhost"), ("grpc.default_authority", "localhost"), *options]
+        return grpc.secure_channel(f"unix:{self.path}", self.keys.credentials(service), options=options)
+
+
+def test_a_service_listens_at_a_path_and_takes_over_one_that_was_left_behind(tmp_path, keys):
+    process = UnixProcess("patient-service", keys, tmp_path / "data")
+    process.start()  # which asks for its health
+    process.kill()
+    assert process.path.is_socket()
+    process.start()
+    assert process.stop() == 0

@@ -24,6 +24,19 @@ def test_an_unknown_method_has_a_reason_too(cluster, name):
     assert found.domain == f"{name}.clinicavoice"
 
 
+def test_a_call_without_a_handler_has_its_line_in_the_log_and_its_correlation_id(cluster):
+    """W6, W9: what the runtime refuses by itself is a call like any other to whoever reads the log."""
+    ids = {name: new_id() for name in ("NoSuchMethod", "GetPatient")}
+    with cluster.patient.channel() as channel:
+        for method, correlation_id in ids.items():
+            found = refusal(
+                raw(channel, f"/{SERVICES['patient']}/{method}"), b"", timeout=10,
+                metadata=[("x-correlation-id", correlation_id)])
+            assert found.trailers["x-correlation-id"] == correlation_id
+    lines = [line for line in cluster.patient.log.read_text().splitlines() if ids["NoSuchMethod"] in line]
+    assert len(lines) == 1 and "NoSuchMethod" in lines[0] and "UNIMPLEMENTED" in lines[0]
+
+
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_request_that_is_no_message_has_a_reason_too(cluster, keys, name):
     path = f"/{SERVICES[name]}/{'GetPatient' if name == 'patient' else 'GetAppointment'}"

@@ -17,10 +17,11 @@ import Testing
     }
   }
 
-  /// A service whose unary handler says that it began, and then waits until it is cancelled.
+  /// A service whose unary handler says that it began, and then waits until it is cancelled; but answers "ready".
   private func hanging(began: Signal, ended: Signal) -> EchoService {
     var service = EchoService()
     service.onUnary = { request, _ in
+      guard request.value != "ready" else { return request }
       began.send()
       await Signal().wait()
       ended.send()
@@ -36,13 +37,15 @@ import Testing
   func deadline() async throws {
     let (began, ended) = (Signal(), Signal())
     let server = InProcessServer(services: [hanging(began: began, ended: ended)])
+    // With a connection that is there, the deadline leaves the handler time to begin.
+    _ = try await server.channel.unary(EchoService.unary, "ready", options: CallOptions())
     let start = NIODeadline.now()
     let error = await error {
       _ = try await server.channel.unary(
-        EchoService.unary, "", options: CallOptions(deadline: start + .milliseconds(100)))
+        EchoService.unary, "", options: CallOptions(deadline: start + .seconds(1)))
     }
     #expect(error?.code == .deadlineExceeded)
-    #expect(NIODeadline.now() - start >= .milliseconds(100))
+    #expect(NIODeadline.now() - start >= .seconds(1))
     await ended.wait()
     await server.close()
   }

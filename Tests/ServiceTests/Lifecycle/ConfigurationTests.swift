@@ -147,7 +147,7 @@ struct ConfigurationTests {
   func nothing() {
     #expect(
       faults([:], dialsPatientService: true) == [
-        "--listen, HOST:PORT to listen on, is missing.",
+        "--listen, HOST:PORT or unix:/PATH to listen on, is missing.",
         "--tls-cert, the file with our certificate chain, is missing.",
         "--tls-key, the file with the private key of our certificate, is missing.",
         "--jwks, the file with the keys that verify tokens, is missing.",
@@ -163,7 +163,10 @@ struct ConfigurationTests {
   @Test(
     "each fault is one sentence that names the setting and the value",
     arguments: [
-      (Setting.listen, "7443", "The value \"7443\" of --listen is not HOST:PORT with a port from 0 to 65535."),
+      (
+        Setting.listen, "7443",
+        "The value \"7443\" of --listen is not HOST:PORT with a port from 0 to 65535, nor unix:/PATH."
+      ),
       (.tlsCert, "/nothing-here", "The file /nothing-here of --tls-cert does not exist."),
       (.tlsKey, "/tmp", "The file /tmp of --tls-key is a directory."),
       (.clientCA, "/nothing-here", "The file /nothing-here of --client-ca does not exist."),
@@ -257,6 +260,28 @@ struct ConfigurationTests {
         "The value of \"development\" in \(file) is not true or false.",
         "The value of \"log-level\" in \(file) is not a string.",
       ])
+  }
+
+  @Test("a service config is read with the rest, and refused as a whole (W55)")
+  func serviceConfig() throws {
+    let files = try Files()
+    var flags = files.production
+    flags[.patientServiceTarget] = "dns:localhost:7443"
+    let good = try files.write(#"{"loadBalancingConfig": [{"round_robin": {}}]}"#, to: "good.json")
+    flags[.patientServiceConfig] = good
+    #expect(try read(flags, dialsPatientService: true).patientService?.configFile == good)
+
+    let bad = try files.write(#"{"methodConfig": [{"timeout": "soon"}]}"#, to: "bad.json")
+    flags[.patientServiceConfig] = bad
+    #expect(
+      faults(flags, dialsPatientService: true) == [
+        "The file \(bad) of --patient-service-config is refused: methodConfig[0].timeout is 'soon'; write a duration in "
+          + "seconds above zero, such as 1.5s."
+      ])
+    flags[.patientServiceConfig] = "/nothing-here"
+    #expect(
+      faults(flags, dialsPatientService: true)
+        == ["The file /nothing-here of --patient-service-config does not exist."])
   }
 
   @Test("without TLS a token is the identity towards patient-service")

@@ -25,7 +25,7 @@ struct ConnectionTests {
     try await harness.server.run()
   }
 
-  @Test("what outlasts the grace of a shutdown is ended")
+  @Test("W45: what outlasts the grace of a shutdown is ended")
   func hardEnd() async throws {
     var configuration = RPCServerConfiguration()
     configuration.shutdownGrace = .seconds(5)
@@ -49,7 +49,9 @@ struct ConnectionTests {
     #expect(!harness.channel.isActive)
   }
 
-  @Test("a peer that does not speak HTTP/2 in time is cut off", arguments: [[], FrameBuilder.preface] as [[UInt8]])
+  @Test(
+    "S3-slow-loris: a peer that does not speak HTTP/2, or does not acknowledge SETTINGS, is cut off in time",
+    arguments: [[], FrameBuilder.preface, FrameBuilder.clientStart().bytes] as [[UInt8]])
   func handshakeTimeout(bytes: [UInt8]) async throws {
     let harness = try await ServerHarness()
     if !bytes.isEmpty { try await harness.channel.writeInbound(ByteBuffer(bytes: bytes)) }
@@ -57,12 +59,16 @@ struct ConnectionTests {
     #expect(harness.channel.isActive)
     await harness.loop.advanceTime(by: .milliseconds(1))
     #expect(!harness.channel.isActive)
+    #expect(harness.server.budgetTrips == [.handshakeTime: 1])
   }
 
-  @Test("bytes that are no HTTP/2 end the connection")
+  @Test("W2: HTTP/1.1, an offer to upgrade included, ends the connection")
   func garbage() async throws {
     let harness = try await ServerHarness()
-    try await harness.channel.writeInbound(ByteBuffer(string: "GET / HTTP/1.1\r\nHost: a\r\n\r\n"))
+    try await harness.channel.writeInbound(
+      ByteBuffer(
+        string: "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\n"
+          + "HTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n"))
     #expect(!harness.channel.isActive)
   }
 
@@ -110,7 +116,24 @@ struct ConnectionTests {
     #expect(!harness.channel.isActive)
   }
 
-  @Test("WIRE 1.4: a connection works on after many bytes were sent to calls that were over")
+  @Test("S3-one-owner: the answers to all that one read brought go out in one write")
+  func oneWrite() async throws {
+    let harness = try await ServerHarness()
+    var builder = FrameBuilder.clientStart()
+    for id in [1, 3, 5] as [UInt32] {
+      builder.headers(id, HostilePeerTests.request)
+      builder.data(id, ServerHarness.framed([UInt8(id)]), endStream: true)
+    }
+    try await harness.sendRaw(FrameBuilder())
+    let before = harness.sentBytes.count
+    try await harness.channel.writeInbound(ByteBuffer(bytes: builder.bytes))
+    let write = try #require(try await harness.channel.readOutbound(as: ByteBuffer.self))
+    #expect(try await harness.channel.readOutbound(as: ByteBuffer.self) == nil)
+    let frames = ParsedFrame.parse(harness.sentBytes.dropFirst(before) + Array(buffer: write))
+    #expect(frames.filter { $0.kind == FrameBuilder.Kind.data.rawValue }.map(\.stream) == [1, 3, 5])
+  }
+
+  @Test("S3-ignored-data-credit: a connection works on after many bytes were sent to calls that were over")
   func abandonedBytes() async throws {
     let harness = try await ServerHarness()
     for _ in 0..<30 {
@@ -147,6 +170,22 @@ struct ConnectionPolicyTests {
     #expect(after == .beginDrain(reason: "max_age"))
   }
 
+  @Test("W49: the grace of an age begins with the drain and ends what is left")
+  func ageGrace() {
+    var policy = Self.policy {
+      $0.maxAge = .seconds(100)
+      $0.drainGrace = .seconds(5)
+    }
+    let drain = Self.start + .seconds(110)
+    #expect(policy.tick(now: drain) == .beginDrain(reason: "max_age"))
+    let isFirst = policy.drainBegan(grace: policy.drainGrace, now: drain)
+    #expect(isFirst)
+    #expect(policy.tick(now: drain + .milliseconds(4_999)) == .finishDrain)
+    #expect(policy.tick(now: drain + .milliseconds(4_999)) == nil)
+    #expect(
+      policy.tick(now: drain + .seconds(5)) == .close(reason: "The calls in flight outlasted the grace of the drain."))
+  }
+
   @Test("W48: strikes start anew when the server sent something")
   func strikes() {
     var policy = Self.policy()
@@ -155,7 +194,7 @@ struct ConnectionPolicyTests {
     actions += (0..<3).map { _ in policy.clientPinged(hasCalls: false, now: Self.start) }
     let last = policy.clientPinged(hasCalls: false, now: Self.start)
     #expect(actions == [nil, nil, nil, nil, nil, nil])
-    #expect(last == .tooManyPings)
+    #expect(last == .exceeded(.pings))
   }
 
   @Test("W48: pings five minutes apart are welcome with calls, and too many without", arguments: [true, false])
@@ -164,7 +203,7 @@ struct ConnectionPolicyTests {
     let actions = (0..<5).map { index in
       policy.clientPinged(hasCalls: hasCalls, now: Self.start + .minutes(Int64(5 * index)))
     }
-    #expect(actions.contains(.tooManyPings) == !hasCalls)
+    #expect(actions.contains(.exceeded(.pings)) == !hasCalls)
   }
 
   @Test("W45: the second GOAWAY follows the PING's answer")

@@ -4,6 +4,7 @@ internal import Configuration
 internal import FoundationEssentials
 internal import Logging
 internal import Observability
+internal import RPCClient
 
 extension ServeConfiguration {
   /// Reads and validates everything.
@@ -92,9 +93,9 @@ extension SettingReader {
   }
 
   fileprivate mutating func listenAddress() -> ListenAddress? {
-    guard let found = required(.listen, "HOST:PORT to listen on") else { return nil }
+    guard let found = required(.listen, "HOST:PORT or unix:/PATH to listen on") else { return nil }
     guard let address = ListenAddress(found.text) else {
-      fault(found, "HOST:PORT with a port from 0 to 65535")
+      fault(found, "HOST:PORT with a port from 0 to 65535, nor unix:/PATH")
       return nil
     }
     return address
@@ -223,6 +224,7 @@ extension SettingReader {
   fileprivate mutating func patientService(transport: Transport?) -> ServeConfiguration.PatientService? {
     let target = required(.patientServiceTarget, "where patient-service is, such as dns:localhost:7443")
     let (ca, token) = (text(.patientServiceCA), text(.patientServiceTokenFile))
+    let config = serviceConfigFile()
     switch transport {
     case .plaintext:
       if ca != nil { fault("--plaintext contradicts --patient-service-ca.") }
@@ -230,7 +232,7 @@ extension SettingReader {
         fault("--patient-service-token-file, a service's token in place of a certificate, is missing for --plaintext.")
       }
       guard let target, let token = file(token) else { return nil }
-      return .init(target: target.text, ca: nil, tokenFile: token)
+      return .init(target: target.text, ca: nil, tokenFile: token, configFile: config)
     case .tls(let files):
       if token != nil { fault("--patient-service-token-file is for --plaintext; our certificate is our identity.") }
       let authority = file(ca) ?? files.clientCA
@@ -238,9 +240,21 @@ extension SettingReader {
         fault("--patient-service-ca, whose certificates patient-service may show, is missing.")
       }
       guard let target, let authority else { return nil }
-      return .init(target: target.text, ca: authority, tokenFile: nil)
+      return .init(target: target.text, ca: authority, tokenFile: nil, configFile: config)
     case nil:
       return nil
     }
+  }
+
+  /// A service config that is not valid as a whole is a fault of the configuration (WIRE W55).
+  private mutating func serviceConfigFile() -> String? {
+    guard let found = text(.patientServiceConfig), let file = file(found) else { return nil }
+    guard FileCheck.problem(withFile: file) == nil else { return file }
+    do throws(ServiceConfigError) {
+      _ = try ServiceConfig(file: file)
+    } catch {
+      fault("The file \(file) of \(found.origin) is refused: \(error.description)")
+    }
+    return file
   }
 }

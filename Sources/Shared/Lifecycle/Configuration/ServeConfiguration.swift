@@ -20,6 +20,8 @@ package struct ServeConfiguration: Sendable, Hashable {
     package var ca: String?
     /// In plaintext: the file with a service's token, which takes the place of our certificate.
     package var tokenFile: String?
+    /// The file with the service config of our calls, in gRPC's JSON; `nil`: none.
+    package var configFile: String?
   }
 
   package var listen: ListenAddress
@@ -81,6 +83,7 @@ extension ServeConfiguration {
     case .patientServiceTarget: .text(patientService?.target)
     case .patientServiceCA: .text(patientService?.ca)
     case .patientServiceTokenFile: .text(patientService?.tokenFile)
+    case .patientServiceConfig: .text(patientService?.configFile)
     }
   }
 

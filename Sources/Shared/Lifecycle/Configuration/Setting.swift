@@ -26,6 +26,7 @@ package enum Setting: String, Sendable, Hashable, CaseIterable {
   case patientServiceTarget = "patient-service-target"
   case patientServiceCA = "patient-service-ca"
   case patientServiceTokenFile = "patient-service-token-file"
+  case patientServiceConfig = "patient-service-config"
 
   var flagName: String { "--\(rawValue)" }
   var environmentName: String { "CLINICAVOICE_\(rawValue.uppercased().replacing("-", with: "_"))" }

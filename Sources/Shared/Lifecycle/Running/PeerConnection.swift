@@ -11,10 +11,12 @@ struct PeerConnection: Sendable {
   let channel: any RPCChannel
   private let client: RPCClientChannel
   private let tls: ClientTLS?
+  private let configFile: String?
 
   /// `nil` where the configuration names no peer.
   init?(_ configuration: ServeConfiguration, on loop: any EventLoop, logger: Logger) throws(LaunchFailure) {
     guard let peer = configuration.patientService else { return nil }
+    configFile = peer.configFile
     tls = try Self.tls(peer, identity: configuration.tls)
     let target: ChannelTarget
     do throws(TargetError) {
@@ -24,6 +26,14 @@ struct PeerConnection: Sendable {
     }
     var settings = RPCClientConfiguration()
     settings.backoff = Self.backoff
+    settings.resolution = Self.resolution
+    do throws(ServiceConfigError) {
+      settings.serviceConfig = try peer.configFile.map { file throws(ServiceConfigError) in
+        try ServiceConfig(file: file)
+      }
+    } catch {
+      throw LaunchFailure(.configuration, error.description)
+    }
     client = RPCClientChannel(
       target: target, connector: SocketConnector(tls: tls, hostName: target.hostName), on: loop,
       configuration: settings, logger: logger)
@@ -38,10 +48,18 @@ struct PeerConnection: Sendable {
   /// the two minutes of the general rule (WIRE W50) would only keep the clinic waiting.
   private static let backoff = ConnectionBackoff.Policy(initial: .milliseconds(100), maximum: .seconds(1))
 
+  /// And so is one that is back under another address.
+  private static let resolution = ResolutionSchedule.Policy(minimumInterval: .seconds(1), backoff: backoff)
+
   func close() async { await client.close() }
 
-  /// Reads the certificates again, for new connections.
-  func reload() throws { try tls?.reload() }
+  /// Reads again the certificates, for new connections, and the service config, for new calls. What is not valid
+  /// changes nothing.
+  func reload() throws {
+    let config = try configFile.map { try ServiceConfig(file: $0) }
+    try tls?.reload()
+    if let config { client.use(config) }
+  }
 
   private static func tls(
     _ peer: ServeConfiguration.PatientService, identity: ServeConfiguration.TLS?

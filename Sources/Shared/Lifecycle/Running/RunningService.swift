@@ -45,9 +45,9 @@ struct RunningService: Sendable {
       case .sighup:
         do {
           try reload()
-          logger.notice("read the certificates again")
+          logger.notice("read the certificates and the service config again")
         } catch {
-          logger.error("the certificates stay as they were", metadata: ["reason": "\(error)"])
+          logger.error("certificates and service config stay as they were", metadata: ["reason": "\(error)"])
         }
       case _ where isEnding:
         logger.warning("ending at once", metadata: ["signal": "\(signal)"])
