@@ -191,8 +191,9 @@ let package = Package(
     tests(
       "Lifecycle",
       [
-        "Lifecycle", "EncryptedStorage", "CivilTime", "Identity", "Storage", "RPC", .configuration, .argumentParser,
-        .logging,
+        "Lifecycle", "EncryptedStorage", "CivilTime", "Identity", "MemoryEngine", "Storage", "RPC",
+        "ServiceTestSupport",
+        .configuration, .argumentParser, .logging, .serviceLifecycle,
       ]),
     tests("CivilTime", ["CivilTime"]),
     // Shared by the suites of the services.
@@ -214,8 +215,8 @@ let package = Package(
     tests(
       "AppointmentService",
       [
-        "AppointmentService", "Contract", "StandardProtos", "RPC", "Identity", "Storage", "MemoryEngine", "CivilTime",
-        "ServiceCore", .nioCore,
+        "AppointmentService", "ServiceTestSupport", "Contract", "StandardProtos", "RPC", "Identity", "Storage",
+        "MemoryEngine", "CivilTime", "ServiceCore", .nioCore,
       ], exclude: ["recurrence_oracle.py"]),
   ]
 )

@@ -32,7 +32,7 @@ struct AppointmentServiceDefinition: ServiceDefinition {
     let pageTokens = PageTokens(key: key)
     let appointments = AppointmentHandlers.assembled(
       tables: dependencies.store, patients: RPCPatientDirectory(channel: patientService), pageTokens: pageTokens,
-      clock: dependencies.clock, defaultTimeZone: dependencies.defaultTimeZone.id)
+      clock: dependencies.clock, defaultTimeZone: dependencies.defaultTimeZone.id, drain: dependencies.drain)
     return [appointments, TimeBlockHandlers(appointments, pageTokens: pageTokens)]
   }
 }

@@ -20,7 +20,7 @@ struct PatientServiceMain: ServiceDefinition {
     return [
       PatientServiceHandlers(
         tables: dependencies.store, clock: dependencies.clock, defaultZone: dependencies.defaultTimeZone,
-        pageTokens: PageTokens(key: key))
+        pageTokens: PageTokens(key: key), drain: dependencies.drain)
     ]
   }
 

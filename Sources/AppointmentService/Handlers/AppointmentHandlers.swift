@@ -15,6 +15,7 @@ struct AppointmentHandlers: AppointmentV1.AppointmentService {
   let defaultTimeZone: String
   let random: RandomSource
   let pageTokens: PageTokens
+  let feed: AppointmentFeed
 
   var errors: ServiceErrors { .appointment }
 }

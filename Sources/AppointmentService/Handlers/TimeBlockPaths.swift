@@ -38,6 +38,9 @@ enum TimeBlockPaths {
     "time_zone": { $1.timeZone = $0.timeZone },
   ]
 
+  /// All fields that a mask can name.
+  static var all: Set<String> { Set(content.keys).union(output.keys) }
+
   /// Copies a member of the recurrence; where neither side has one, none comes into being.
   private static func member(
     _ source: TimeBlock, _ target: inout TimeBlock,

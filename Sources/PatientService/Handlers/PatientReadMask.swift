@@ -20,6 +20,9 @@ struct PatientReadMask: Sendable {
     }
   }
 
+  /// All fields that a mask can name.
+  static var fields: Set<String> { Set(copies.keys).union(always) }
+
   func apply(to patient: PatientV1.Patient) -> PatientV1.Patient {
     guard let paths else { return patient }
     var masked = PatientV1.Patient()

@@ -14,14 +14,16 @@ struct PatientServiceHandlers: PatientV1.PatientService {
   let calendar: ClinicianCalendar
   let random: RandomSource
   let pageTokens: PageTokens
+  let feed: PatientFeed
   let errors = ServiceErrors.patient
 
   /// - Parameters:
   ///   - defaultZone: where a clinician's token names no zone.
   ///   - pageTokens: with the secret of ``PageTokenKey``.
+  ///   - drain: ends watches.
   init(
-    tables: any TableStore, clock: WallClock, defaultZone: TimeZoneRules, pageTokens: PageTokens,
-    random: RandomSource = .system, retry: RetryPolicy = RetryPolicy()
+    tables: any JournaledStore, clock: WallClock, defaultZone: TimeZoneRules, pageTokens: PageTokens,
+    drain: DrainSignal = DrainSignal(), random: RandomSource = .system, retry: RetryPolicy = RetryPolicy()
   ) {
     let errors = ServiceErrors.patient
     self.patients = PatientStore(tables: tables)
@@ -31,6 +33,10 @@ struct PatientServiceHandlers: PatientV1.PatientService {
     self.calendar = ClinicianCalendar(clock: clock, defaultZone: defaultZone)
     self.random = random
     self.pageTokens = pageTokens
+    self.feed = PatientFeed(
+      journal: tables,
+      resources: [FedResource(.patient, table: PatientTable.schema, fields: PatientReadMask.fields)],
+      tokens: pageTokens, clock: clock, errors: errors, drain: drain)
   }
 }
 

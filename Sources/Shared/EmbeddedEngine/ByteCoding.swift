@@ -36,7 +36,7 @@ struct ByteDecoder: Sendable {
   struct Malformed: Error {}
 
   private let bytes: [UInt8]
-  private var position = 0
+  private(set) var position = 0
 
   init(_ bytes: [UInt8]) { self.bytes = bytes }
 
@@ -72,6 +72,11 @@ struct ByteDecoder: Sendable {
   }
 
   mutating func binary() throws(Malformed) -> [UInt8] { Array(try slice()) }
+
+  mutating func skipCounted() throws(Malformed) { _ = try slice() }
+
+  /// What was read since `position` was `start`.
+  func bytes(since start: Int) -> ArraySlice<UInt8> { bytes[start..<position] }
 
   private mutating func slice() throws(Malformed) -> ArraySlice<UInt8> {
     let count = try count()

@@ -21,6 +21,7 @@ package final class EmbeddedStore: TableStore {
   private let health: StoreHealth
   private let writer: CommitLoop
   private let readers: ReaderPool
+  package let commits: CommitSignal
   private let isClosing = Mutex(false)
 
   /// Opens the store, making it if the directory is empty, and brings it to this release's format.
@@ -55,6 +56,7 @@ package final class EmbeddedStore: TableStore {
       tables = StoreTables(layouts)
       health = StoreHealth(onChange: configuration.onStatusChange)
       let transactions = try TransactionWriter(connection, tables: tables)
+      commits = transactions.commits
       readers = try ReaderPool(
         path: database.name, inline: ProcessInfo.processInfo.activeProcessorCount + 1,
         threads: configuration.readerThreads, capacity: configuration.queuedReads)
@@ -158,6 +160,16 @@ extension EmbeddedStore: ChangeJournal, ExpirySweeping {
     try Self.check(limit)
     let tables = tables.byNumber
     return try await readers.read { try $0.transactions(after: sequence, limit: limit, tables: tables) }
+  }
+
+  package func changes(
+    after position: JournalPosition, matching filter: ChangeFilter, limit: Int
+  ) async throws(StoreError) -> JournalPage? {
+    try Self.check(limit)
+    let tables = tables.byNumber
+    return try await readers.read { reader in
+      try reader.journalPage(after: position, matching: filter, limit: limit, tables: tables)
+    }
   }
 
   package func journalBounds() async throws(StoreError) -> ClosedRange<Int64>? {

@@ -20,7 +20,52 @@ enum ItemCoding {
     return item
   }
 
-  private static let version: UInt8 = 1
+  /// Names of the attributes that only one of two stored items has, or that differ, in byte order. Decodes no values:
+  /// equal ones have equal bytes.
+  static func differingNames(_ left: [UInt8], _ right: [UInt8]) throws(ByteDecoder.Malformed) -> [String] {
+    var (left, right) = (try AttributeCursor(left), try AttributeCursor(right))
+    var names: [String] = []
+    while true {
+      switch (left.current, right.current) {
+      case (nil, nil): return names
+      case (let before?, let after?) where before.name.hasSameBytes(as: after.name):
+        if before.value != after.value { names.append(before.name) }
+        try left.advance()
+        try right.advance()
+      case (let before?, let after) where after.map { before.name.precedesBytewise($0.name) } ?? true:
+        names.append(before.name)
+        try left.advance()
+      case (_, let after):
+        if let after { names.append(after.name) }
+        try right.advance()
+      }
+    }
+  }
+
+  fileprivate static let version: UInt8 = 1
+}
+
+/// Walks over the attributes of a stored item.
+private struct AttributeCursor {
+  private var decoder: ByteDecoder
+  private var rest: Int
+  private(set) var current: (name: String, value: ArraySlice<UInt8>)?
+
+  init(_ bytes: [UInt8]) throws(ByteDecoder.Malformed) {
+    decoder = ByteDecoder(bytes)
+    guard try decoder.byte() == ItemCoding.version else { throw ByteDecoder.Malformed() }
+    rest = try decoder.count()
+    try advance()
+  }
+
+  mutating func advance() throws(ByteDecoder.Malformed) {
+    guard rest > 0 else { return current = nil }
+    rest -= 1
+    let name = try decoder.text()
+    let start = decoder.position
+    try decoder.skipValue(depth: StoreLimits.nesting)
+    current = (name, decoder.bytes(since: start))
+  }
 }
 
 private enum Tag {
@@ -97,6 +142,24 @@ extension ByteDecoder {
     case Tag.map:
       guard depth > 0 else { throw Malformed() }
       return .map(try map(depth: depth - 1))
+    default: throw Malformed()
+    }
+  }
+
+  fileprivate mutating func skipValue(depth: Int) throws(Malformed) {
+    switch try byte() {
+    case Tag.null, Tag.no, Tag.yes: break
+    case Tag.number: _ = try varint()
+    case Tag.string, Tag.binary: try skipCounted()
+    case Tag.list:
+      guard depth > 0 else { throw Malformed() }
+      for _ in 0..<(try count()) { try skipValue(depth: depth - 1) }
+    case Tag.map:
+      guard depth > 0 else { throw Malformed() }
+      for _ in 0..<(try count()) {
+        try skipCounted()
+        try skipValue(depth: depth - 1)
+      }
     default: throw Malformed()
     }
   }

@@ -46,22 +46,62 @@ final class ItemReader {
   }
 
   func transactions(after sequence: Int64, limit: Int, tables: [Int64: TableLayout]) throws -> [CommittedTransaction] {
-    let statement = try journal ?? connection.prepare(JournalRecord.select)
-    journal = statement
-    statement.bind(sequence, at: 1)
-    statement.bind(Int64(limit), at: 2)
-    defer { statement.reset() }
     var transactions: [CommittedTransaction] = []
     var bytes = 0
-    while bytes < StoreLimits.transactionBytes, try statement.step() {
-      let record = JournalRecord(statement)
+    try forEachRecord(from: sequence + 1, limit: limit) { record in
       guard !transactions.isEmpty || record.sequence == sequence + 1 else {
         throw StoreError.invalidRequest("the journal no longer reaches that far")
       }
       bytes += record.changes.count
       transactions.append(try record.transaction(tables: tables))
+      return bytes < StoreLimits.transactionBytes
     }
     return transactions
+  }
+
+  func journalPage(
+    after position: JournalPosition, matching filter: ChangeFilter, limit: Int, tables: [Int64: TableLayout]
+  ) throws -> JournalPage? {
+    var page = JournalPage(transactions: [], through: position, reachesEnd: true)
+    var (bytes, examined, isContinuous) = (0, 0, position.sequence == 0)
+    // The record of the place itself shows that the place is of this history. Two more than asked for: that one, and
+    // one that shows whether there is more.
+    try forEachRecord(from: position.sequence, limit: limit + 2) { record in
+      if record.sequence == position.sequence {
+        isContinuous = record.committedAt == position.committedAt
+        return isContinuous
+      }
+      if examined == 0 {
+        // The place's own record may just have been pruned; nothing after it was then.
+        isContinuous = record.sequence == position.sequence + 1
+        guard isContinuous else { return false }
+      }
+      guard examined < limit, bytes < StoreLimits.pageBytes else {
+        page.reachesEnd = false
+        return false
+      }
+      let transaction = try record.transaction(tables: tables, matching: filter)
+      if !transaction.changes.isEmpty {
+        page.transactions.append(transaction)
+        bytes += record.changes.count
+      }
+      page.through = transaction.position
+      examined += 1
+      return true
+    }
+    return isContinuous ? page : nil
+  }
+
+  /// Calls `body` with the records from a sequence on, until it returns false.
+  private func forEachRecord(
+    from sequence: Int64, limit: Int, _ body: (JournalRecord) throws -> Bool
+  ) throws {
+    let statement = try journal ?? connection.prepare(JournalRecord.select)
+    journal = statement
+    statement.bind(sequence, at: 1)
+    statement.bind(Int64(limit), at: 2)
+    defer { statement.reset() }
+    while try statement.step(), try body(JournalRecord(statement)) {}
   }
 
   func journalBounds() throws -> ClosedRange<Int64>? {

@@ -19,7 +19,10 @@ enum StoreFormat {
           CREATE TABLE journal (sequence INTEGER PRIMARY KEY, committed INTEGER NOT NULL, checksum INTEGER NOT NULL,
             changes BLOB NOT NULL);
           """)
-    }
+    },
+    // Format 2: the journal's records also say what a change replaced (``JournalRecord``). Those of format 1 stay as
+    // they are; the number keeps releases away that could not read the new ones.
+    { _ in },
   ]
 
   /// Brings the file to this release's format and its catalog to `tables`, and returns their layouts.

@@ -7,6 +7,9 @@ final class TableStatements {
     var number: Int64
     var timeToLive: Int64?
     var columns: [String?]
+    var checksum: Int64
+    /// The item as it is stored, for those who replace or delete it.
+    var body: [UInt8]
     /// Decoded only for a condition.
     var item: Item?
   }
@@ -42,8 +45,9 @@ final class TableStatements {
     guard try find.step() else { return nil }
     var row = Row(
       number: find.integer(0), timeToLive: find.optionalInteger(1),
-      columns: layout.attributes.indices.map { find.isNull(Int32($0) + 4) ? nil : find.text(Int32($0) + 4) })
-    if decoding { row.item = try layout.item(key: key, body: find.blob(3), checksum: find.integer(2)) }
+      columns: layout.attributes.indices.map { find.isNull(Int32($0) + 4) ? nil : find.text(Int32($0) + 4) },
+      checksum: find.integer(2), body: find.blob(3))
+    if decoding { row.item = try layout.item(key: key, body: row.body, checksum: row.checksum) }
     return row
   }
 

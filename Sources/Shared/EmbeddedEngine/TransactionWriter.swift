@@ -8,11 +8,6 @@ internal import Storage
 ///
 /// To be used by the writer's thread alone.
 final class TransactionWriter {
-  private struct JournalEnd {
-    var sequence: Int64 = 0
-    var committedAt: Int64 = 0
-  }
-
   private let connection: Connection
   private let tables: StoreTables
   private var statements: [Int64: TableStatements] = [:]
@@ -21,8 +16,12 @@ final class TransactionWriter {
   private var rollbackGroup: SQLStatement?
   private var insert: SQLStatement?
   private let walWatch = WALWatch()
-  private var end = JournalEnd()
-  private var durableEnd = JournalEnd()
+  private var end = JournalPosition.start
+  private var durableEnd = JournalPosition.start
+  /// What the group under way has written.
+  private var touches: [CommitSignal.Touch] = []
+  /// Told of every group that is durable.
+  let commits: CommitSignal
 
   init(_ connection: Connection, tables: StoreTables) throws {
     self.connection = connection
@@ -33,9 +32,10 @@ final class TransactionWriter {
     rollbackGroup = try connection.prepare("ROLLBACK")
     insert = try connection.prepare("INSERT INTO journal (sequence, committed, checksum, changes) VALUES (?, ?, ?, ?)")
     let last = try connection.prepare("SELECT sequence, committed FROM journal ORDER BY sequence DESC LIMIT 1")
-    if try last.step() { durableEnd = JournalEnd(sequence: last.integer(0), committedAt: last.integer(1)) }
+    if try last.step() { durableEnd = JournalPosition(sequence: last.integer(0), committedAt: last.integer(1)) }
     last.reset()
     end = durableEnd
+    commits = CommitSignal(end: durableEnd)
     connection.stopObservation()
     connection.watchWAL(walWatch)
   }
@@ -48,12 +48,15 @@ final class TransactionWriter {
   func commit() throws(SQLiteFailure) {
     try commitGroup?.execute()
     durableEnd = end
+    if !touches.isEmpty { commits.committed(touches, end: end) }
+    touches.removeAll(keepingCapacity: true)
   }
 
   /// Undoes the group. SQLite may have done so by itself, then there is nothing to roll back.
   func rollback() {
     try? rollbackGroup?.execute()
     end = durableEnd
+    touches.removeAll(keepingCapacity: true)
   }
 
   /// Copies what readers allow from the WAL into the database, without waiting for anyone.
@@ -61,25 +64,27 @@ final class TransactionWriter {
 
   /// Applies one transaction, or throws ``StoreError`` (nothing written) or ``SQLiteFailure`` (roll back the group).
   func apply(_ transaction: PreparedTransaction, now: Int64) throws {
-    let rows = try decide(transaction, now: now)
+    let found = try decide(transaction, now: now)
     let sequence = end.sequence + 1
     var changes = ByteEncoder(capacity: 1024)
-    for (step, row) in zip(transaction.steps, rows) {
+    for (step, (row, previous)) in zip(transaction.steps, found) {
       guard let table = statements[step.layout.number] else { continue }
+      var entry = JournalRecord.Entry(table: step.layout.number, key: step.key, body: nil, previous: previous)
       switch step.action {
       case .check: continue
       case .put(let item):
         try table.put(item, key: step.key, over: row, sequence: sequence)
-        changes.append(JournalRecord.Entry(table: step.layout.number, key: step.key, body: item.body))
+        entry.body = item.body
       case .delete:
         guard let row else { continue }
         try table.delete(row)
-        changes.append(JournalRecord.Entry(table: step.layout.number, key: step.key, body: nil))
       }
+      JournalRecord.append(entry, to: &changes)
+      touches.append(.init(before: end, table: step.layout.schema.name, key: step.key))
     }
     guard !changes.bytes.isEmpty else { return }
     // The journal's times never go back, even if the clock does: recovery to an instant relies on it.
-    end = JournalEnd(sequence: sequence, committedAt: max(now, end.committedAt))
+    end = JournalPosition(sequence: sequence, committedAt: max(now, end.committedAt))
     try append(JournalRecord(sequence: sequence, committedAt: end.committedAt, changes: changes.bytes))
   }
 
@@ -125,21 +130,39 @@ final class TransactionWriter {
 }
 
 extension TransactionWriter {
-  /// Reads the row of each step and decides all conditions.
-  private func decide(_ transaction: PreparedTransaction, now: Int64) throws -> [TableStatements.Row?] {
+  private typealias Found = (row: TableStatements.Row?, previous: JournalRecord.Entry.Previous)
+
+  /// Reads the row of each step, decides all conditions, and says what the writes will replace.
+  private func decide(_ transaction: PreparedTransaction, now: Int64) throws -> [Found] {
     let oldestLive = TableSchema.oldestLiveSecond(now: now)
-    var rows: [TableStatements.Row?] = []
-    rows.reserveCapacity(transaction.steps.count)
+    var found: [Found] = []
+    found.reserveCapacity(transaction.steps.count)
     var failed: [Int] = []
     for (index, step) in transaction.steps.enumerated() {
       let row = try statements[step.layout.number]?.row(step.key, decoding: step.condition != nil)
-      rows.append(row)
-      guard let condition = step.condition else { continue }
-      let isExpired = row?.timeToLive.map { $0 < oldestLive } ?? false
-      if !condition.holds(for: isExpired ? nil : row?.item) { failed.append(index) }
+      let live = row.flatMap { $0.timeToLive.map { $0 < oldestLive } ?? false ? nil : $0 }
+      if let condition = step.condition, !condition.holds(for: live?.item) { failed.append(index) }
+      found.append((row, failed.isEmpty ? previous(of: step, row: row, live: live) : .unknown))
     }
     guard failed.isEmpty else { throw StoreError.conditionFailed(failed) }
-    return rows
+    return found
+  }
+
+  /// What a write replaces. Of a damaged row nothing is said: writing over it or deleting it heals it.
+  private func previous(
+    of step: PreparedTransaction.Step, row: TableStatements.Row?, live: TableStatements.Row?
+  ) -> JournalRecord.Entry.Previous {
+    func isIntact(_ row: TableStatements.Row) -> Bool {
+      row.item != nil || row.checksum == step.layout.checksum(key: step.key, body: row.body)
+    }
+    switch step.action {
+    case .check: return .unknown
+    case .delete: return row.flatMap { isIntact($0) ? .deleted($0.body) : nil } ?? .unknown
+    case .put(let item):
+      guard let live else { return .absent }
+      guard isIntact(live), let names = try? ItemCoding.differingNames(live.body, item.body) else { return .unknown }
+      return .differing(names)
+    }
   }
 
   private func append(_ record: JournalRecord) throws(SQLiteFailure) {

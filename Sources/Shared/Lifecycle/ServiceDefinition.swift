@@ -3,6 +3,7 @@ package import CivilTime
 package import Identity
 package import Logging
 package import RPC
+package import ServiceCore
 package import Storage
 
 /// What makes one service process different from another; everything else is shared.
@@ -31,13 +32,15 @@ package protocol ServiceDefinition: Sendable {
 
 /// What the runner gives to a service.
 package struct ServiceDependencies: Sendable {
-  package let store: any TableStore
+  package let store: any JournaledStore
   /// The time by which the rules of the clinic decide.
   package let clock: WallClock
   /// The zone where neither record, setting nor token names one.
   package let defaultTimeZone: TimeZoneRules
   /// To patient-service, where the configuration names it. Its lifetime is the runner's affair.
   package let patientService: (any RPCChannel)?
+  /// Tells streams that would never end by themselves to end.
+  package let drain: DrainSignal
   package let configuration: ServeConfiguration
   package let logger: Logger
 }

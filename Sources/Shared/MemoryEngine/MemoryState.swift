@@ -6,9 +6,11 @@ struct MemoryState {
   private(set) var journal: [CommittedTransaction] = []
   /// The last sequence that was forgotten.
   private(set) var prunedThrough: Int64 = 0
-  private var lastSequence: Int64 = 0
+  private var end = JournalPosition.start
+  private let commits: CommitSignal
 
-  init(tables: [TableSchema]) {
+  init(tables: [TableSchema], commits: CommitSignal) {
+    self.commits = commits
     self.tables = Dictionary(tables.map { ($0.name, MemoryTable(schema: $0)) }) { _, last in last }
   }
 
@@ -27,21 +29,21 @@ struct MemoryState {
     }
     guard failed.isEmpty else { throw .conditionFailed(failed) }
 
-    var changes: [CommittedTransaction.Change] = []
+    var images: [Image] = []
     for (write, key) in zip(writes, keys) {
       switch write.action {
       case .check: continue
-      case .put(let item): changes.append(.init(table: write.table.name, key: key, image: item))
-      case .delete: changes.append(.init(table: write.table.name, key: key, image: nil))
+      case .put(let item): images.append(Image(table: write.table.name, key: key, item: item))
+      case .delete: images.append(Image(table: write.table.name, key: key, item: nil))
       }
     }
-    commit(changes, now: now)
+    commit(images, now: now)
   }
 
   /// Deletes expired items, as a transaction of its own.
   mutating func sweep(limit: Int, now: Int64) -> Int {
     let expired = tables.values.flatMap { table in
-      table.expired(now: now).map { CommittedTransaction.Change(table: table.schema.name, key: $0, image: nil) }
+      table.expired(now: now).map { Image(table: table.schema.name, key: $0, item: nil) }
     }
     let batch = Array(expired.prefix(limit))
     commit(batch, now: now)
@@ -56,11 +58,53 @@ struct MemoryState {
     return count
   }
 
-  private mutating func commit(_ changes: [CommittedTransaction.Change], now: Int64) {
-    let effective = changes.filter { tables[$0.table]?.set($0.key, to: $0.image) ?? false }
-    guard !effective.isEmpty else { return }
-    lastSequence += 1
-    let committedAt = max(now, journal.last?.committedAt ?? now)
-    journal.append(CommittedTransaction(sequence: lastSequence, committedAt: committedAt, changes: effective))
+  func page(after position: JournalPosition, matching filter: ChangeFilter, limit: Int) -> JournalPage? {
+    let first = journal.first?.sequence ?? 1
+    // One place before what is kept is as good as kept: nothing after it was forgotten.
+    guard (first - 1...end.sequence).contains(position.sequence) else { return nil }
+    if position.sequence >= first, journal[Int(position.sequence - first)].position != position { return nil }
+    let examined = journal.dropFirst(Int(position.sequence - first + 1)).prefix(limit)
+    let admitted = examined.compactMap { transaction in
+      var transaction = transaction
+      transaction.changes.removeAll { !filter.admits(table: $0.table, key: $0.key) }
+      return transaction.changes.isEmpty ? nil : transaction
+    }
+    let through = examined.last?.position ?? position
+    return JournalPage(transactions: admitted, through: through, reachesEnd: through.sequence == end.sequence)
+  }
+
+  private struct Image {
+    var table: String
+    var key: ItemKey
+    var item: Item?
+  }
+
+  private mutating func commit(_ images: [Image], now: Int64) {
+    var changes: [CommittedTransaction.Change] = []
+    for image in images {
+      guard let table = tables[image.table] else { continue }
+      let previous: CommittedTransaction.Previous
+      switch (image.item, table.live(image.key, now: now)) {
+      case (nil, _):
+        guard let last = table.stored(image.key) else { continue }
+        previous = .deleted(last)
+      case (_?, nil): previous = .absent
+      case (let item?, let live?): previous = .differing(item.names(differingFrom: live))
+      }
+      _ = tables[image.table]?.set(image.key, to: image.item)
+      changes.append(.init(table: image.table, key: image.key, image: image.item, previous: previous))
+    }
+    guard !changes.isEmpty else { return }
+    let before = end
+    end = JournalPosition(sequence: end.sequence + 1, committedAt: max(now, end.committedAt))
+    journal.append(CommittedTransaction(sequence: end.sequence, committedAt: end.committedAt, changes: changes))
+    commits.committed(changes.map { .init(before: before, table: $0.table, key: $0.key) }, end: end)
+  }
+}
+
+extension Item {
+  /// Attributes that only one of two items has, or that differ, in byte order.
+  fileprivate func names(differingFrom other: Item) -> [String] {
+    Set(keys).union(other.keys).filter { self[$0] != other[$0] }.sorted { $0.precedesBytewise($1) }
   }
 }

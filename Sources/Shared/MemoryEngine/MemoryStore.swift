@@ -11,9 +11,10 @@ internal import Synchronization
 package final class MemoryStore: TableStore {
   private let state: Mutex<MemoryState>
   private let now: StoreClock
+  package let commits = CommitSignal()
 
   package init(tables: [TableSchema], now: @escaping StoreClock = systemStoreClock) {
-    state = Mutex(MemoryState(tables: tables))
+    state = Mutex(MemoryState(tables: tables, commits: commits))
     self.now = now
   }
 
@@ -51,6 +52,13 @@ extension MemoryStore: ChangeJournal, ExpirySweeping {
       guard sequence >= state.prunedThrough else { throw .invalidRequest("the journal no longer reaches that far") }
       return Array(state.journal.drop { $0.sequence <= sequence }.prefix(limit))
     }
+  }
+
+  package func changes(
+    after position: JournalPosition, matching filter: ChangeFilter, limit: Int
+  ) async throws(StoreError) -> JournalPage? {
+    guard (1...StoreLimits.queryItems).contains(limit) else { throw .invalidRequest("limit \(limit) is out of range") }
+    return withState { state in state.page(after: position, matching: filter, limit: limit) }
   }
 
   package func journalBounds() async throws(StoreError) -> ClosedRange<Int64>? {

@@ -9,6 +9,9 @@ struct MemoryTable {
 
   init(schema: TableSchema) { self.schema = schema }
 
+  /// The item with this key, expired or not.
+  func stored(_ key: ItemKey) -> Item? { items[key] }
+
   func live(_ key: ItemKey, now: Int64) -> Item? {
     items[key].flatMap { schema.isExpired($0, now: now) ? nil : $0 }
   }

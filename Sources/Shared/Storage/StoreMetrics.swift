@@ -140,7 +140,15 @@ extension ObservedStore: ChangeJournal where Base: ChangeJournal {
     try await base.changes(after: sequence, limit: limit)
   }
 
+  package func changes(
+    after position: JournalPosition, matching filter: ChangeFilter, limit: Int
+  ) async throws(StoreError) -> JournalPage? {
+    try await base.changes(after: position, matching: filter, limit: limit)
+  }
+
   package func journalBounds() async throws(StoreError) -> ClosedRange<Int64>? { try await base.journalBounds() }
+
+  package var commits: CommitSignal { base.commits }
 
   @discardableResult
   package func pruneJournal(before time: Int64, limit: Int) async throws(StoreError) -> Int {

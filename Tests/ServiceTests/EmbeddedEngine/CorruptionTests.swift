@@ -100,6 +100,18 @@ internal import Testing
       #expect(try await store.get(StoreFixture.key("p3"), from: table) != nil)
       try await store.transact([StoreFixture.put(StoreFixture.patient("p2"))])
       #expect(try await store.get(key, from: table) == StoreFixture.patient("p2"))
+      #expect(try await store.changes(after: 6, limit: 10).flatMap(\.changes).map(\.previous) == [.unknown])
+      #expect(try await store.verify().problems == [])
+    }
+  }
+
+  @Test("a damaged item can be deleted, and the journal goes on")
+  func deletion() async throws {
+    try await fill()
+    for sql in Self.damages[0].sql { try fixture.tamper(sql) }
+    try await fixture.withStore { store in
+      try await store.transact([.delete(StoreFixture.key("p2"), in: StoreFixture.table)])
+      #expect(try await store.changes(after: 6, limit: 10).flatMap(\.changes).map(\.previous) == [.unknown])
       #expect(try await store.verify().problems == [])
     }
   }

@@ -77,9 +77,9 @@ internal import Testing
     try await fixture.withStore { _ in }
     try fixture.tamper("PRAGMA user_version = 99")
     let error = try await refusal(fixture.configuration())
-    #expect(error == .newerFormat(path: fixture.directory, found: 99, supported: 1))
+    #expect(error == .newerFormat(path: fixture.directory, found: 99, supported: 2))
     #expect(error.description.contains("use a newer release"))
-    try fixture.tamper("PRAGMA user_version = 1")
+    try fixture.tamper("PRAGMA user_version = 2")
     try await fixture.withStore { _ in }
   }
 

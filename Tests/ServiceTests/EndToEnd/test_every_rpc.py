@@ -20,6 +20,8 @@ BUF = pathlib.Path(os.environ["CLINICAVOICE_PYTHON"]) / "buf"
 PATIENTS = "clinicavoice.patient.v1.PatientService"
 APPOINTMENTS = "clinicavoice.appointment.v1.AppointmentService"
 TIME_BLOCKS = "clinicavoice.appointment.v1.TimeBlockService"
+# Streams that go on until their caller ends them: the first message is the answer.
+ENDLESS = {"WatchPatients", "WatchAppointments"}
 SERVICES = {PATIENTS: "patient", APPOINTMENTS: "appointment", TIME_BLOCKS: "appointment"}
 
 
@@ -38,11 +40,15 @@ class Grpcio:
         with process.channel("appointment-service" if by_service else None) as channel:
             found = self.pool(channel).FindServiceByName(service).FindMethodByName(method)
             answer = message_factory.GetMessageClass(found.output_type)
-            send = channel.unary_unary(
+            make = channel.unary_stream if method in ENDLESS else channel.unary_unary
+            send = make(
                 f"/{service}/{method}", request_serializer=lambda m: m.SerializeToString(),
                 response_deserializer=answer.FromString)
             message = json_format.ParseDict(request, message_factory.GetMessageClass(found.input_type)())
             response = send(message, timeout=60, metadata=[] if by_service else self.metadata)
+            if method in ENDLESS:
+                stream, response = response, next(response)
+                stream.cancel()
             return json_format.MessageToDict(response)
 
 
@@ -65,10 +71,28 @@ class BufCurl:
             command += ["--cert", keys / "appointment-service.pem", "--key", keys / "appointment-service.key"]
         else:
             command += ["-H", f"authorization: Bearer {self.token}"]
-        done = subprocess.run(
-            [*command, f"https://localhost:{process.port}/{service}/{method}"], capture_output=True, text=True)
+        command.append(f"https://localhost:{process.port}/{service}/{method}")
+        if method in ENDLESS:
+            return first_object(command)
+        done = subprocess.run(command, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)
+
+
+def first_object(command):
+    """The first message of a stream that does not end by itself."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        text = ""
+        try:
+            for line in running.stdout:
+                text += line
+                try:
+                    return json.loads(text)
+                except json.JSONDecodeError:
+                    continue
+        finally:
+            running.kill()
+        raise AssertionError(running.stderr.read())
 
 
 class BufCurlWithSchema(BufCurl):
@@ -114,7 +138,10 @@ def counts(name, wanted):
 
 # (service, method, request, what the answer must be, whether appointment-service calls)
 STEPS = [
+    (PATIENTS, "WatchPatients", lambda s: {}, keep("resumeToken"), False),
     (PATIENTS, "CreatePatient", lambda s: dict(patient=PATIENT), keep("patient"), False),
+    (PATIENTS, "WatchPatients", lambda s: dict(resumeToken=s["resumeToken"], heartbeatInterval="5s"),
+     has("changes.0.resourceId", lambda s: s["patient"]["id"]), False),
     (PATIENTS, "GetPatient", lambda s: dict(patientId=s["patient"]["id"]), equals("patient"), False),
     (PATIENTS, "GetPatientByMrn", lambda s: dict(mrn=s["patient"]["mrn"].lower()), equals("patient"), False),
     (PATIENTS, "BatchGetPatients", lambda s: dict(patientIds=[new_id(), s["patient"]["id"]]),
@@ -129,7 +156,11 @@ STEPS = [
      has("patient.etag", '"2"'), False),
     (PATIENTS, "DeactivatePatient", lambda s: dict(patientId=s["patient"]["id"]), has("patient.status", "PATIENT_STATUS_INACTIVE"), False),
     (PATIENTS, "ReactivatePatient", lambda s: dict(patientId=s["patient"]["id"]), has("patient.status", "PATIENT_STATUS_ACTIVE"), False),
+    (APPOINTMENTS, "WatchAppointments", lambda s: {}, keep("resumeToken"), False),
     (APPOINTMENTS, "CreateAppointment", lambda s: dict(appointment=appointment(s, "09:00")), keep("appointment"), False),
+    (APPOINTMENTS, "WatchAppointments",
+     lambda s: dict(resumeToken=s["resumeToken"], userId=s["appointment"]["userId"]),
+     has("changes.0.resourceId", lambda s: s["appointment"]["id"]), False),
     (APPOINTMENTS, "GetAppointment", lambda s: dict(appointmentId=s["appointment"]["id"]), equals("appointment"), False),
     (APPOINTMENTS, "BatchCreateAppointments",
      lambda s: dict(requests=[dict(appointment=appointment(s, time)) for time in ("11:00", "12:00")]),

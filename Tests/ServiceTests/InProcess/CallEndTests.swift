@@ -155,6 +155,35 @@ import Testing
     await server.close()
   }
 
+  @Test("a cancelled task of a handler waits neither for room nor for a message")
+  func cancelledWriter() async throws {
+    let ended = Signal()
+    var service = EchoService()
+    let chunk = Text(String(repeating: "x", count: 10_000))
+    service.onChat = { requests, response, _ in
+      let writing = Task {
+        withUnsafeCurrentTask { $0?.cancel() }
+        while true { try await response.write(chunk) }
+      }
+      let reading = Task {
+        withUnsafeCurrentTask { $0?.cancel() }
+        for try await _ in requests {}
+      }
+      for task in [writing, reading] {
+        await #expect(throws: CancellationError.self) { try await task.value }
+      }
+      ended.send()
+    }
+    let server = InProcessServer(services: [service])
+    try await server.channel.bidirectionalStreaming(EchoService.chat, options: .init()) { _ in
+      await ended.wait()
+    } body: { stream in
+      await ended.wait()
+      for try await _ in stream.messages {}
+    }
+    await server.close()
+  }
+
   @Test("a client that writes without end is held back by a handler that does not read")
   func backpressureOfRequests() async throws {
     let written = Counter()

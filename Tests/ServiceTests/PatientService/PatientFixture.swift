@@ -20,7 +20,7 @@ struct PatientFixture {
   init(now: String = "2026-03-14T12:00:00Z", seed: UInt64 = 1, attempts: Int = 24) throws {
     let clock = ManualClock(now)
     self.clock = clock
-    store = MemoryStore(tables: [PatientTable.schema], now: { clock.wall.now().seconds })
+    store = MemoryStore(tables: [PatientTable.schema], now: { clock.wall.now().microseconds })
     handlers = PatientServiceHandlers(
       tables: store, clock: clock.wall, defaultZone: try TimeZoneDatabase.system.rules(for: "UTC"),
       pageTokens: PageTokens(key: .init(repeating: 7, count: 32)), random: .seeded(seed),

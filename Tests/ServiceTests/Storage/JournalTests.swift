@@ -21,15 +21,17 @@ internal import Testing
           CommittedTransaction(
             sequence: 1, committedAt: 1_000_000_000,
             changes: [
-              .init(table: "patients", key: Sample.key("p1"), image: first),
-              .init(table: "timeblocks", key: Sample.key("b1"), image: Sample.patient("b1")),
+              .init(table: "patients", key: Sample.key("p1"), image: first, previous: .absent),
+              .init(table: "timeblocks", key: Sample.key("b1"), image: Sample.patient("b1"), previous: .absent),
             ]),
           CommittedTransaction(
             sequence: 2, committedAt: 1_000_000_007,
-            changes: [.init(table: "patients", key: Sample.key("p1"), image: second)]),
+            changes: [
+              .init(table: "patients", key: Sample.key("p1"), image: second, previous: .differing(["n"]))
+            ]),
           CommittedTransaction(
             sequence: 3, committedAt: 1_000_000_007,
-            changes: [.init(table: "patients", key: Sample.key("p1"), image: nil)]),
+            changes: [.init(table: "patients", key: Sample.key("p1"), image: nil, previous: .deleted(second))]),
         ])
       #expect(try await store.changes(after: 1, limit: 1).map(\.sequence) == [2])
       #expect(try await store.changes(after: 3, limit: 1) == [])

@@ -23,9 +23,10 @@ internal import Testing
         #expect(page.items == oracle.answer(query))
       }
       for (key, item) in oracle.items { #expect(try await store.get(key, from: Sample.patients) == item) }
-      // The journal, replayed, is the store.
+      // The journal, replayed, is the store, and each change says what it met.
       var replayed: [ItemKey: Item] = [:]
       for change in try await store.changes(after: 0, limit: 1000).flatMap(\.changes) {
+        #expect(change.previous == Oracle.previous(of: change.image, over: replayed[change.key]))
         replayed[change.key] = change.image
       }
       #expect(replayed == oracle.items)
@@ -108,6 +109,12 @@ private struct Oracle {
       Sample.patients, index: "lastName-index", partition: Bool.random(using: &random) ? "u1" : "u2",
       sortKey: sortKeys.randomElement(using: &random) ?? .any, ascending: .random(using: &random),
       limit: Int.random(in: 1...8, using: &random))
+  }
+
+  static func previous(of image: Item?, over before: Item?) -> CommittedTransaction.Previous {
+    guard let image else { return before.map { .deleted($0) } ?? .unknown }
+    guard let before else { return .absent }
+    return .differing(["id", "lastName", "n", "userId"].filter { image[$0] != before[$0] })
   }
 
   private static func key(_ write: Write) -> ItemKey {

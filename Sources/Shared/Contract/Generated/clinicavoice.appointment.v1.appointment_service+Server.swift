@@ -193,7 +193,8 @@ extension AppointmentV1 {
     /// from its last token.
     /// Roles: clinician, delegate, service.
     /// Errors: INVALID_ARGUMENT CHANGE_TOKEN_INVALID; FAILED_PRECONDITION CHANGE_TOKEN_EXPIRED: begin anew with an empty
-    /// token and list everything; RESOURCE_EXHAUSTED OVERLOADED for a consumer that is too slow.
+    /// token and list everything; RESOURCE_EXHAUSTED OVERLOADED for a consumer that is too slow, or when the caller has
+    /// too many watches already; UNAVAILABLE DRAINING when the service shuts down: go on from the last token.
     func watchAppointments(
       _ request: AppointmentV1.WatchAppointmentsRequest, response: ResponseWriter<AppointmentV1.WatchAppointmentsResponse>, context: ServerContext
     ) async throws

@@ -151,7 +151,8 @@ extension AppointmentV1 {
     package var version: Int64
     /// What happened.
     package var operation: AppointmentV1.ChangeOperation
-    /// Paths of the fields that changed, as in an update mask, sorted; of a creation or deletion: empty.
+    /// Paths of the fields that changed, as in an update mask, sorted; of a creation or deletion: empty. `version`, `etag`,
+    /// `updated_at` and `updated_by` change each time and are left out.
     package var changedPaths: [String]
     /// When it was committed, by the server's clock.
     package var commitTime: GoogleProtobuf.Timestamp?

@@ -165,7 +165,8 @@ extension PatientV1 {
     /// from its last token.
     /// Roles: clinician, delegate, service.
     /// Errors: INVALID_ARGUMENT CHANGE_TOKEN_INVALID; FAILED_PRECONDITION CHANGE_TOKEN_EXPIRED: begin anew with an empty
-    /// token and list everything; RESOURCE_EXHAUSTED OVERLOADED for a consumer that is too slow.
+    /// token and list everything; RESOURCE_EXHAUSTED OVERLOADED for a consumer that is too slow, or when the caller has
+    /// too many watches already; UNAVAILABLE DRAINING when the service shuts down: go on from the last token.
     func watchPatients(
       _ request: PatientV1.WatchPatientsRequest, response: ResponseWriter<PatientV1.WatchPatientsResponse>, context: ServerContext
     ) async throws

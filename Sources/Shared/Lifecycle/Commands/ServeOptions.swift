@@ -57,6 +57,16 @@ struct ServeOptions: ParsableArguments {
   var shutdownGrace: String?
 
   @Option(
+    help: ArgumentHelp(
+      "The rest between two rounds of deleting expired internal items (default: 5m).", valueName: "duration"))
+  var sweepInterval: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "How long the journal of changes is kept, and feeds can be resumed (default: 35d).", valueName: "duration"))
+  var journalRetention: String?
+
+  @Option(
     help: ArgumentHelp("trace, debug, info (default), notice, warning, error or critical.", valueName: "level"))
   var logLevel: String?
 
@@ -76,8 +86,8 @@ struct ServeOptions: ParsableArguments {
       (.listen, listen), (.tlsCert, tlsCert), (.tlsKey, tlsKey), (.clientCA, clientCA), (.jwks, jwks),
       (.jwtIssuer, jwtIssuer), (.jwtAudience, jwtAudience), (.dataDir, dataDir), (.store, store),
       (.environment, environment), (.defaultTimeZone, defaultTimeZone),
-      (.developmentClockFile, developmentClockFile), (.shutdownGrace, shutdownGrace), (.logLevel, logLevel),
-      (.logFormat, logFormat),
+      (.developmentClockFile, developmentClockFile), (.shutdownGrace, shutdownGrace), (.sweepInterval, sweepInterval),
+      (.journalRetention, journalRetention), (.logLevel, logLevel), (.logFormat, logFormat),
     ]
     var values: [Setting: ConfigValue] = [:]
     for case (let setting, let text?) in texts { values[setting] = ConfigValue(.string(text), isSecret: false) }

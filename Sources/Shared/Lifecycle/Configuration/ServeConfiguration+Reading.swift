@@ -35,7 +35,12 @@ extension ServeConfiguration {
     let name = reader.environmentName(isDevelopment: isDevelopment)
     let zone = reader.timeZone()
     let clockFile = reader.clockFile(isDevelopment: isDevelopment)
-    let grace = reader.shutdownGrace()
+    let grace = reader.duration(.shutdownGrace, .zero...(.seconds(3600)), "at most an hour, such as 10s", .seconds(10))
+    let sweepInterval = reader.duration(
+      .sweepInterval, .seconds(1)...(.seconds(86_400)), "from a second to a day, such as 5m", .seconds(300))
+    let journalRetention = reader.duration(
+      .journalRetention, .seconds(3600)...(.seconds(3660 * 86_400)), "from an hour to ten years, such as 35d",
+      .seconds(35 * 86_400))
     let level = reader.choice(.logLevel, Logger.Level.allCases, default: .info)
     let format = reader.choice(.logFormat, LogFormat.allCases, default: .json)
     let patientService = dialsPatientService ? reader.patientService(transport: tls) : nil
@@ -46,8 +51,9 @@ extension ServeConfiguration {
     self.init(
       listen: listen, tls: tls.files, keySet: keySet.text, issuer: issuer, audiences: audiences,
       dataDirectory: dataDirectory.text, storeKeys: storeKeys, environment: name, defaultTimeZone: zone,
-      isDevelopment: isDevelopment, developmentClockFile: clockFile, shutdownGrace: grace, logLevel: level,
-      logFormat: format, patientService: patientService)
+      isDevelopment: isDevelopment, developmentClockFile: clockFile, shutdownGrace: grace,
+      sweepInterval: sweepInterval, journalRetention: journalRetention, logLevel: level, logFormat: format,
+      patientService: patientService)
   }
 }
 
@@ -202,13 +208,16 @@ extension SettingReader {
     return found.text
   }
 
-  fileprivate mutating func shutdownGrace() -> Duration {
-    guard let found = text(.shutdownGrace) else { return .seconds(10) }
-    guard let grace = DurationText.parse(found.text), grace <= .seconds(3600) else {
-      fault(found, "a duration of at most an hour, such as 10s")
-      return .seconds(10)
+  /// - Parameter bounds: in words, with an example.
+  fileprivate mutating func duration(
+    _ setting: Setting, _ range: ClosedRange<Duration>, _ bounds: String, _ default: Duration
+  ) -> Duration {
+    guard let found = text(setting) else { return `default` }
+    guard let duration = DurationText.parse(found.text), range.contains(duration) else {
+      fault(found, "a duration of \(bounds)")
+      return `default`
     }
-    return grace
+    return duration
   }
 
   fileprivate mutating func patientService(transport: Transport?) -> ServeConfiguration.PatientService? {

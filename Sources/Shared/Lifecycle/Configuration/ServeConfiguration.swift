@@ -38,6 +38,10 @@ package struct ServeConfiguration: Sendable, Hashable {
   package var developmentClockFile: String?
   /// How long calls under way may take to finish after a signal.
   package var shutdownGrace: Duration
+  /// How long the store rests between two rounds of deleting what has expired.
+  package var sweepInterval: Duration
+  /// How long the journal of changes is kept: feeds can be resumed, and the store recovered, as far back.
+  package var journalRetention: Duration
   package var logLevel: Logger.Level
   package var logFormat: LogFormat
   /// Only where the service calls patient-service.
@@ -70,6 +74,8 @@ extension ServeConfiguration {
     case .plaintext: .flag(tls == nil)
     case .developmentClockFile: .text(developmentClockFile)
     case .shutdownGrace: .text(DurationText.format(shutdownGrace))
+    case .sweepInterval: .text(DurationText.format(sweepInterval))
+    case .journalRetention: .text(DurationText.format(journalRetention))
     case .logLevel: .text(logLevel.rawValue)
     case .logFormat: .text(logFormat.rawValue)
     case .patientServiceTarget: .text(patientService?.target)

@@ -19,6 +19,8 @@ package enum Setting: String, Sendable, Hashable, CaseIterable {
   case plaintext
   case developmentClockFile = "development-clock-file"
   case shutdownGrace = "shutdown-grace"
+  case sweepInterval = "sweep-interval"
+  case journalRetention = "journal-retention"
   case logLevel = "log-level"
   case logFormat = "log-format"
   case patientServiceTarget = "patient-service-target"

@@ -1,6 +1,7 @@
 internal import Glibc
 internal import Logging
 internal import RPCServer
+internal import ServiceCore
 internal import ServiceLifecycle
 internal import StandardServices
 internal import UnixSignals
@@ -9,14 +10,16 @@ internal import UnixSignals
 struct RunningService: Sendable {
   let server: RPCServer
   let health: HealthStatus
+  let drain: DrainSignal
   let peer: PeerConnection?
+  let upkeep: StoreUpkeep
   let logger: Logger
   /// What SIGHUP does.
   let reload: @Sendable () throws -> Void
 
   func run() async throws(LaunchFailure) {
     // Ends in the reverse order: the server first, then what its handlers use.
-    var services: [any Service] = [ServerService(server: server, health: health)]
+    var services: [any Service] = [upkeep, ServerService(server: server, health: health, drain: drain)]
     if let peer { services.insert(PeerService(peer: peer), at: 0) }
     let group = ServiceGroup(services: services, logger: quietLogger)
     do {
@@ -62,6 +65,7 @@ struct RunningService: Sendable {
 private struct ServerService: Service {
   let server: RPCServer
   let health: HealthStatus
+  let drain: DrainSignal
 
   func run() async throws {
     try await withGracefulShutdownHandler {
@@ -69,6 +73,8 @@ private struct ServerService: Service {
     } onGracefulShutdown: {
       health.beginDrain()
       server.beginGracefulShutdown()
+      // Behind the GOAWAY, so that whoever goes on from a token does it on another connection.
+      drain.begin()
     }
   }
 }

@@ -11,6 +11,7 @@ internal import NIOPosix
 internal import Observability
 internal import RPC
 internal import RPCServer
+internal import ServiceCore
 internal import Sockets
 internal import StandardServices
 internal import StandardProtos
@@ -25,6 +26,7 @@ struct ServiceRunner<Definition: ServiceDefinition>: Sendable {
   private let configuration: ServeConfiguration
   private let logger: Logger
   private let health: HealthStatus
+  private let drain = DrainSignal()
   private let group: any EventLoopGroup
 
   /// - Parameter configuration: also decides how everything in the process logs from here on.
@@ -133,7 +135,9 @@ extension ServiceRunner {
       let services = try await makeServices(store: store, clock: clock, peer: peer)
       let server = try await startServer(services, tls: tls, verifier: verifier)
       try await RunningService(
-        server: server, health: health, peer: peer, logger: logger, reload: { try reloadCertificates(tls, peer) }
+        server: server, health: health, drain: drain, peer: peer,
+        upkeep: StoreUpkeep(store: store, clock: clock, configuration: configuration, logger: logger), logger: logger,
+        reload: { try reloadCertificates(tls, peer) }
       ).run()
     } catch {
       await peer?.close()
@@ -175,7 +179,7 @@ extension ServiceRunner {
       let dependencies = ServiceDependencies(
         store: store, clock: clock,
         defaultTimeZone: try TimeZoneDatabase.system.rules(for: configuration.defaultTimeZone),
-        patientService: peer?.channel, configuration: configuration, logger: logger)
+        patientService: peer?.channel, drain: drain, configuration: configuration, logger: logger)
       let services = try await Definition.makeServices(dependencies) + [HealthService(health)]
       let descriptors = [StandardDescriptors.fileDescriptorSet, Definition.fileDescriptorSet]
       return try services + ReflectionService.both(for: services, fileDescriptorSets: descriptors)

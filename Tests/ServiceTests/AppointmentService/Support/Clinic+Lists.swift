@@ -83,7 +83,7 @@ extension AppointmentRecord {
 }
 
 /// A store that goes away after so many transactions.
-final class FailingStore: TableStore {
+final class FailingStore: JournaledStore {
   private let base: MemoryStore
   private let left: Mutex<Int>
 
@@ -109,5 +109,25 @@ final class FailingStore: TableStore {
     }
     guard mayGoOn else { throw .unavailable("gone") }
     try await base.transact(writes)
+  }
+}
+
+extension FailingStore {
+  var commits: CommitSignal { base.commits }
+
+  func changes(after sequence: Int64, limit: Int) async throws(StoreError) -> [CommittedTransaction] {
+    try await base.changes(after: sequence, limit: limit)
+  }
+
+  func changes(
+    after position: JournalPosition, matching filter: ChangeFilter, limit: Int
+  ) async throws(StoreError) -> JournalPage? {
+    try await base.changes(after: position, matching: filter, limit: limit)
+  }
+
+  func journalBounds() async throws(StoreError) -> ClosedRange<Int64>? { try await base.journalBounds() }
+
+  func pruneJournal(before time: Int64, limit: Int) async throws(StoreError) -> Int {
+    try await base.pruneJournal(before: time, limit: limit)
   }
 }
