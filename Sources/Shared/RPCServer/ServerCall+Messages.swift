@@ -80,13 +80,19 @@ extension ServerCall {
 extension ServerCall: MessageSource {
   func nextMessage() async throws -> ByteBuffer? {
     try await withTaskCancellationHandler {
-      try await withCheckedThrowingContinuation { reader in onLoop { $0.read(reader) } }
-    } onCancel: {
-      onLoop { call in
-        call.reader?.resume(throwing: CancellationError())
-        call.reader = nil
+      try await withCheckedThrowingContinuation { reader in
+        onLoop { $0.read(reader) }
+        // A task that was cancelled before it got here was told so before there was anybody to tell.
+        if Task.isCancelled { onLoop { $0.cancelReader() } }
       }
+    } onCancel: {
+      onLoop { $0.cancelReader() }
     }
+  }
+
+  private func cancelReader() {
+    reader?.resume(throwing: CancellationError())
+    reader = nil
   }
 
   /// Gives `reader` the next message, or keeps it until there is one.
@@ -122,14 +128,20 @@ extension ServerCall: MessageSink {
   func send(_ message: ByteBuffer) async throws {
     try checkLength(message.readableBytes)
     try await withTaskCancellationHandler {
-      try await withCheckedThrowingContinuation { writer in onLoop { $0.write(message, writer) } }
-    } onCancel: {
-      onLoop { call in
-        let waiting = call.writers
-        call.writers = []
-        for writer in waiting { writer.resume(throwing: CancellationError()) }
+      try await withCheckedThrowingContinuation { writer in
+        onLoop { $0.write(message, writer) }
+        // As in ``nextMessage()``.
+        if Task.isCancelled { onLoop { $0.cancelWriters() } }
       }
+    } onCancel: {
+      onLoop { $0.cancelWriters() }
     }
+  }
+
+  private func cancelWriters() {
+    let waiting = writers
+    writers = []
+    for writer in waiting { writer.resume(throwing: CancellationError()) }
   }
 
   /// Sends `message` and resumes `writer` when the stream has room for another.
