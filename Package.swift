@@ -73,6 +73,8 @@ let package = Package(
   targets: [
     // C
     .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
+    .systemLibrary(
+      name: "CZlib", path: "Sources/Shared/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
     .target(
       name: "CProtobuf", exclude: [],
       linkerSettings: [.linkedLibrary("protobuf-c")]),
@@ -82,7 +84,8 @@ let package = Package(
       linkerSettings: [.linkedLibrary("crypto"), .linkedLibrary("sqlite3")]),
 
     // RPC runtime
-    shared("RPC", [.nioCore, .logging]),
+    shared("Compression", ["CZlib", .nioCore], settings: unsafeSwiftSettings),
+    shared("RPC", ["Compression", .nioCore, .logging]),
     shared("HTTP2", ["CNGHTTP2", "RPC", .nioCore], settings: unsafeSwiftSettings),
     shared("Sockets", ["RPC", .nioCore, .nioPosix, .nioSSL, .nioTLS, .x509, .logging]),
     shared("RPCServer", ["RPC", "HTTP2", "Sockets", "StandardProtos", .nioCore, .nioPosix, .logging]),
@@ -167,12 +170,16 @@ let package = Package(
 
     // Tests
     .target(name: "TestSupport", path: "Tests/ServiceTests/Support/Wire", swiftSettings: swiftSettings),
+    tests("Compression", ["Compression", "TestSupport", .nioCore]),
     tests("RPC", ["RPC", "TestSupport", .nioCore]),
     tests("HTTP2", ["HTTP2", "RPC", "TestSupport", .nioCore]),
     tests("Sockets", ["Sockets", "RPC", .nioCore, .nioPosix, .nioSSL, .x509, .crypto, .logging]),
     tests(
       "RPCServer",
-      ["RPCServer", "RPC", "HTTP2", "Sockets", "TestSupport", .nioCore, .nioPosix, .nioEmbedded, .logging]),
+      [
+        "RPCServer", "RPC", "HTTP2", "Sockets", "Compression", "TestSupport", .nioCore, .nioPosix, .nioEmbedded,
+        .logging,
+      ]),
     // Shared by the suites of the RPC client.
     .target(
       name: "EchoTestSupport", dependencies: ["RPC", .nioCore], path: "Tests/ServiceTests/Support/Echo",

@@ -19,6 +19,7 @@ struct AppointmentServiceDefinition: ServiceDefinition {
   static let name = "appointment-service"
   static let abstract = "Appointments and time blocks of clinicians."
   static var tables: [TableSchema] { Tables.all }
+  static func makeSweep() -> any ItemSweep { ScheduleSweep() }
   static var policy: AccessPolicy { .appointmentService }
   static var fileDescriptorSet: [UInt8] { ContractDescriptors.fileDescriptorSet }
 

@@ -11,6 +11,7 @@ struct PatientServiceMain: ServiceDefinition {
   static let name = "patient-service"
   static let abstract = "Keeps the clinic's patients and their portal accounts."
   static let tables = [PatientTable.schema]
+  static func makeSweep() -> any ItemSweep { PatientSweep() }
   static let policy = AccessPolicy.patientService
   static var fileDescriptorSet: [UInt8] { ContractDescriptors.fileDescriptorSet }
 

@@ -42,7 +42,7 @@ ensure_packages() {
 }
 
 # The C libraries and generators that a build needs.
-build_packages=(libnghttp2-dev libprotobuf-c-dev libsqlite3-dev libssl-dev pkg-config openssl tzdata)
+build_packages=(libnghttp2-dev libprotobuf-c-dev libsqlite3-dev libssl-dev zlib1g-dev pkg-config openssl tzdata)
 
 ensure_swift() {
   command -v swift >/dev/null 2>&1 ||

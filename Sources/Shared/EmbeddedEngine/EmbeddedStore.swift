@@ -178,12 +178,17 @@ extension EmbeddedStore: ChangeJournal, ExpirySweeping {
 
   /// Compares everything with everything: SQLite's own structures, checksums, index columns against items, the journal's
   /// numbers, and its last images against the items. Sees one snapshot; writers and readers go on meanwhile.
-  package func verify() async throws(StoreError) -> VerificationReport {
+  ///
+  /// - Parameter sweep: compares the items with each other by the service's own rules.
+  package func verify(
+    _ sweep: (any ItemSweep)? = nil
+  ) async throws(StoreError) -> VerificationReport {
     let (tables, path) = (tables, database.name)
+    let oldestLive = TableSchema.oldestLiveSecond(now: clock())
     // A reader of its own, so that queries do not wait behind it.
     let result: Result<VerificationReport, StoreError> = await withCheckedContinuation { answer in
       Thread.detachNewThread {
-        let result = Result { try Verification(path: path, tables: tables).run() }
+        let result = Result { try Verification(path: path, tables: tables).run(sweep, oldestLive: oldestLive) }
         answer.resume(returning: result.mapError { ($0 as? StoreError) ?? SQLiteFailure($0).readError })
       }
     }

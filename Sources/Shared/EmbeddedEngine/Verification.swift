@@ -22,15 +22,17 @@ struct Verification {
     connection = try Connection(path: path, configuration: .reader)
   }
 
-  func run() throws -> VerificationReport {
+  /// - Parameter sweep: what the service knows about its items; it is given those that are not expired.
+  func run(_ sweep: consuming (any ItemSweep)?, oldestLive: Int64) throws -> VerificationReport {
     defer { try? connection.close() }
     var report = VerificationReport()
     try connection.prepare("BEGIN").execute()
     try checkStructure(&report)
     let first = try checkSequence(&report)
-    for layout in tables.all { try check(layout, firstSequence: first, &report) }
+    for layout in tables.all { try check(layout, firstSequence: first, oldestLive: oldestLive, &sweep, &report) }
     try checkImages(&report)
     try connection.prepare("COMMIT").execute()
+    for problem in sweep?.problems() ?? [] { report.note(problem) }
     return report
   }
 }
@@ -66,7 +68,10 @@ extension Verification {
   }
 
   /// Each item's checksum and columns, and that the journal has the transaction that wrote it, with this very image.
-  private func check(_ layout: TableLayout, firstSequence: Int64, _ report: inout VerificationReport) throws {
+  private func check(
+    _ layout: TableLayout, firstSequence: Int64, oldestLive: Int64, _ sweep: inout (any ItemSweep)?,
+    _ report: inout VerificationReport
+  ) throws {
     let list = layout.attributes.map { ", " + layout.column(of: $0) }.joined()
     let rows = try connection.prepare("SELECT row, pk, sk, sequence, checksum, body, ttl\(list) FROM \(layout.sql)")
     let images = try ImageLookup(connection)
@@ -86,6 +91,7 @@ extension Verification {
         if rows.optionalInteger(6) != layout.schema.timeToLive(of: item) {
           report.note("\(place): its time to live differs from its item")
         }
+        if layout.schema.timeToLive(of: item) ?? .max >= oldestLive { sweep?.add(item, of: layout.schema) }
       } catch { report.note("\(place): \(error)") }
       let sequence = rows.integer(3)
       if sequence >= firstSequence, try images.body(of: key, in: layout, at: sequence) != body {

@@ -18,6 +18,8 @@ package protocol ServiceDefinition: Sendable {
   static var abstract: String { get }
   /// The tables of its store.
   static var tables: [TableSchema] { get }
+  /// Compares the items of these tables with each other, for `verify`.
+  static func makeSweep() -> any ItemSweep
   /// Who may call what.
   static var policy: AccessPolicy { get }
   /// A serialized `FileDescriptorSet` with everything that its services need, for reflection.

@@ -132,7 +132,7 @@ extension ClientCallState {
 
   private mutating func takeMessage() throws(RPCError) -> ByteBuffer? {
     guard let message = try deframer.next(from: &received) else { return nil }
-    release(message.readableBytes + MessageFraming.prefixLength)
+    release(deframer.lastWireLength + MessageFraming.prefixLength)
     if received.readableBytes == 0 { received = ByteBuffer() }
     return message
   }

@@ -10,6 +10,10 @@ package struct ServerCallState {
     package var timeout: Duration?
     package var authority: String
     package var metadata: Metadata
+    /// Of the request's messages that are marked as compressed.
+    package var encoding = MessageEncoding.identity
+    /// What the caller can read.
+    package var acceptedEncodings = AcceptedEncodings()
   }
 
   package enum OnHeaders {
@@ -81,8 +85,14 @@ package struct ServerCallState {
       case .grpcTimeout:
         result.timeout = GRPCTimeout.parse(fields.valueBytes(of: field))
         if result.timeout == nil { failure = RPCError(.internal, "The grpc-timeout header is malformed.") }
-      case .grpcEncoding where !fields.value(of: field, is: "identity"):
-        failure = RPCError(.unimplemented, "The grpc-encoding is not supported; grpc-accept-encoding lists what is.")
+      case .grpcEncoding:
+        if let encoding = fields.withValue(of: field, MessageEncoding.init(name:)) {
+          result.encoding = encoding
+        } else {
+          failure = RPCError(.unimplemented, "The grpc-encoding is not supported; grpc-accept-encoding lists what is.")
+        }
+      case .grpcAcceptEncoding:
+        fields.withValue(of: field) { result.acceptedEncodings.formUnion(list: $0) }
       case .other, .userAgent: hasCustomMetadata = true
       default: break
       }
@@ -98,7 +108,9 @@ package struct ServerCallState {
   }
 
   /// The path has a handler of this kind.
-  package mutating func start(_ kind: MethodKind) {
+  package mutating func start(_ kind: MethodKind, method: String, encoding: MessageEncoding = .identity) {
+    deframer.method = method
+    deframer.encoding = encoding
     switch kind {
     case .unary, .serverStreaming: request = .open(single: true, received: 0)
     case .clientStreaming, .bidirectionalStreaming: request = .open(single: false, received: 0)
@@ -221,6 +233,9 @@ package struct ServerCallState {
     held = nil
     return wasRunning
   }
+
+  /// Whether the message last given out came compressed.
+  package var wasLastMessageCompressed: Bool { deframer.wasLastCompressed }
 
   package var isFinished: Bool {
     switch response {

@@ -19,6 +19,8 @@ package final class ServerContext: Sendable {
     var initialMetadata: Metadata = [:]
     var trailingMetadata: Metadata = [:]
     var values: [ObjectIdentifier: any Sendable] = [:]
+    var responseCompression = ResponseCompression()
+    var isRequestCompressed = false
   }
   private let state: Mutex<State>
 
@@ -45,10 +47,37 @@ package final class ServerContext: Sendable {
     set { state.withLock { $0.trailingMetadata = newValue } }
   }
 
+  /// How the response's messages are compressed. See ``ResponseCompression``.
+  package var responseCompression: ResponseCompression {
+    get { state.withLock { $0.responseCompression } }
+    set { state.withLock { $0.responseCompression = newValue } }
+  }
+
+  /// Whether the request message that was taken last came compressed. Set by the runtime.
+  package var isRequestCompressed: Bool {
+    get { state.withLock { $0.isRequestCompressed } }
+    set { state.withLock { $0.isRequestCompressed = newValue } }
+  }
+
   /// A value that an interceptor leaves for those inside it, such as the authenticated principal.
   package subscript<Key: ServerContextKey>(key: Key.Type) -> Key.Value? {
     get { state.withLock { $0.values[ObjectIdentifier(key)] as? Key.Value } }
     set { state.withLock { $0.values[ObjectIdentifier(key)] = newValue } }
+  }
+}
+
+/// What a handler wants of the compression of its response. Whatever it wants, a caller gets only an encoding that it
+/// lists (W21), and short messages go out as they are.
+package struct ResponseCompression: Sendable, Hashable {
+  /// `nil`: what the server is configured for. Without effect once the response's headers are sent.
+  package var encoding: MessageEncoding?
+  /// Off for messages that are compressed already, or that hold secrets beside text of somebody else. Holds for the
+  /// messages sent from then on.
+  package var isOn = true
+
+  package init(encoding: MessageEncoding? = nil, isOn: Bool = true) {
+    self.encoding = encoding
+    self.isOn = isOn
   }
 }
 

@@ -1,6 +1,6 @@
 package import HTTP2
 package import NIOCore
-internal import RPC
+package import RPC
 
 /// What a server allows its callers. Every default is safe to expose.
 package struct RPCServerConfiguration: Sendable {
@@ -8,6 +8,10 @@ package struct RPCServerConfiguration: Sendable {
   package var maxMessageLength = 4 * 1024 * 1024
   /// Longest response message, in bytes.
   package var maxSendMessageLength = 64 * 1024 * 1024
+  /// What response messages are compressed with, for callers that can read it, unless a handler says otherwise.
+  package var responseEncoding = MessageEncoding.identity
+  /// Messages shorter than this, in bytes, are not compressed: it would cost more than it saves.
+  package var minCompressedLength = 1024
   /// Largest block of response headers or trailers, as Σ(name + value + 32) (W16).
   package var maxResponseHeaderListSize = 8 * 1024
   /// Calls that may run at once in the whole server; those above fail with RESOURCE_EXHAUSTED. `nil`: no limit.

@@ -7,7 +7,7 @@ struct ResponseStatus {
   private static let headers = FixedHeaders([(":status", "200"), ("content-type", "application/grpc")])
   /// An answer without messages may be the refusal of an encoding, and then lists what is supported (W20).
   private static let trailersOnlyHeaders = FixedHeaders([
-    (":status", "200"), ("content-type", "application/grpc"), ("grpc-accept-encoding", "identity"),
+    (":status", "200"), ("content-type", "application/grpc"), ("grpc-accept-encoding", MessageEncoding.supported),
   ])
   private static let ok = FixedHeaders([("grpc-status", "0")])
   private static let unsupportedMediaType = FixedHeaders([(":status", "415"), ("accept", "application/grpc")])
@@ -60,12 +60,22 @@ struct ResponseStatus {
   }
 
   /// The response headers, with the initial metadata that the handler set. Metadata that cannot be sent is left out.
-  static func sendHeaders(_ context: ServerContext, limit: Int, on stream: HTTP2Stream, of session: HTTP2Session) {
+  ///
+  /// - Parameter listsEncodings: whether the caller is told what the server can read (W21).
+  static func sendHeaders(
+    _ context: ServerContext, encoding: MessageEncoding, listsEncodings: Bool, limit: Int, on stream: HTTP2Stream,
+    of session: HTTP2Session
+  ) {
     let metadata = context.initialMetadata
-    guard !metadata.isEmpty else { return session.submitResponse(stream, fixed: headers) }
-    var extra = HeaderFields()
-    do throws(RPCError) { try extra.append(metadata) } catch { extra.removeAll() }
-    session.submitResponse(stream, fixed: headers, extra: extra.listSize <= limit ? extra : nil)
+    guard !metadata.isEmpty || listsEncodings || encoding != .identity else {
+      return session.submitResponse(stream, fixed: headers)
+    }
+    var encodings = HeaderFields()
+    if encoding != .identity { encodings.append("grpc-encoding", "\(encoding.name)") }
+    if listsEncodings { encodings.append("grpc-accept-encoding", "\(MessageEncoding.supported)") }
+    var extra = encodings
+    do throws(RPCError) { try extra.append(metadata) } catch { extra = encodings }
+    session.submitResponse(stream, fixed: headers, extra: extra.listSize <= limit ? extra : encodings)
   }
 
   /// A bare HTTP answer for what is no gRPC call (W8).

@@ -15,13 +15,14 @@ final class ServerCall: @unchecked Sendable {
   var deadline: NIODeadline? { context.deadline }
   private let route: Router.Route
   private let executor: EventLoopTaskExecutor
-  private let limits: Limits
+  let limits: Limits
   private let inFlight: CallsInFlight
 
+  @exclusivity(unchecked) var compression: Compression
   /// `nil` once the call is over.
   @exclusivity(unchecked) private var connection: ServerConnection?
   @exclusivity(unchecked) private var stream: HTTP2Stream?
-  @exclusivity(unchecked) private var state: ServerCallState
+  @exclusivity(unchecked) private(set) var state: ServerCallState
   @exclusivity(unchecked) private var request: ByteBuffer?
   @exclusivity(unchecked) private var task: Task<Void, Never>?
   @exclusivity(unchecked) private var isHandlerRunning = false
@@ -37,11 +38,14 @@ final class ServerCall: @unchecked Sendable {
     var maxSendMessageLength: Int
     var maxResponseHeaderListSize: Int
     var errorDomain: String?
+    var responseEncoding: MessageEncoding
+    var minCompressedLength: Int
   }
 
   init(
     context: ServerContext, connection: ServerConnection, stream: HTTP2Stream, state: ServerCallState,
-    route: Router.Route, executor: EventLoopTaskExecutor, limits: Limits, inFlight: CallsInFlight
+    route: Router.Route, executor: EventLoopTaskExecutor, limits: Limits, compression: Compression,
+    inFlight: CallsInFlight
   ) {
     self.context = context
     self.connection = connection
@@ -50,6 +54,7 @@ final class ServerCall: @unchecked Sendable {
     self.route = route
     self.executor = executor
     self.limits = limits
+    self.compression = compression
     self.inFlight = inFlight
   }
 
@@ -74,6 +79,7 @@ final class ServerCall: @unchecked Sendable {
       connection.session.consume(stream.unconsumedBytes, on: stream)
       return nil
     }
+    noteCompression()
     return message
   }
 
@@ -144,7 +150,9 @@ final class ServerCall: @unchecked Sendable {
 
   private func sendHeadersIfNeeded(on stream: HTTP2Stream, of session: HTTP2Session) {
     if case .withHeaders = state.sendMessage() {
-      ResponseStatus.sendHeaders(context, limit: limits.maxResponseHeaderListSize, on: stream, of: session)
+      ResponseStatus.sendHeaders(
+        context, encoding: compression.response ?? .identity, listsEncodings: compression.isRequestEncoded,
+        limit: limits.maxResponseHeaderListSize, on: stream, of: session)
     }
   }
 
@@ -197,23 +205,34 @@ extension ServerCall {
 
   private func stage(_ message: some WireMessage) throws(RPCError) {
     guard let stream else { throw failure ?? RPCError(.cancelled, "The call is over.") }
-    do throws(WireMessageError) {
-      try MessageFraming.write(into: &stream.outbound) { (buffer) throws(WireMessageError) in
-        try message.serialize(into: &buffer)
+    if responseEncoding() == .identity {
+      do throws(WireMessageError) {
+        try MessageFraming.write(into: &stream.outbound) { (buffer) throws(WireMessageError) in
+          try message.serialize(into: &buffer)
+        }
+      } catch {
+        throw Self.unserializable(error)
       }
-    } catch {
-      throw RPCError(.internal, "The response could not be serialized: \(error.description)")
+      try checkLength(stream.outbound.readableBytes - MessageFraming.prefixLength)
+    } else {
+      let bytes: ByteBuffer
+      do throws(WireMessageError) { bytes = try message.serialized() } catch { throw Self.unserializable(error) }
+      try checkLength(bytes.readableBytes)
+      frame(bytes, into: &stream.outbound)
     }
-    try checkLength(stream.outbound.readableBytes - MessageFraming.prefixLength)
     hasStagedResponse = true
+  }
+
+  private static func unserializable(_ error: WireMessageError) -> RPCError {
+    RPCError(.internal, "The response could not be serialized: \(error.description)")
   }
 
   private func checkLength(_ length: Int) throws(RPCError) {
     guard length <= limits.maxSendMessageLength else {
       throw RPCError(
         .resourceExhausted,
-        "A response message of \(length) bytes is larger than the limit of \(limits.maxSendMessageLength) "
-          + "(option: maxSendMessageLength).")
+        "A response message of \(context.path) with \(length) bytes is larger than the limit of "
+          + "\(limits.maxSendMessageLength) bytes (option: maxSendMessageLength).")
     }
   }
 }
@@ -241,6 +260,7 @@ extension ServerCall: MessageSource {
     do throws(RPCError) {
       switch try state.next(from: &stream.inbound) {
       case .message(let message):
+        noteCompression()
         connection.session.consumeTaken(on: stream)
         connection.needsFlush()
         reader.resume(returning: message)
@@ -277,8 +297,9 @@ extension ServerCall: MessageSink {
     guard let connection, let stream else {
       return writer.resume(throwing: failure ?? RPCError(.cancelled, "The call is over."))
     }
+    _ = responseEncoding()
     sendHeadersIfNeeded(on: stream, of: connection.session)
-    MessageFraming.write(message, into: &stream.outbound)
+    frame(message, into: &stream.outbound)
     connection.session.resume(stream)
     connection.needsFlush()
     if connection.session.isOutboundFull(stream) { writers.append(writer) } else { writer.resume() }

@@ -75,7 +75,8 @@ package final class ServerConnection: ChannelInboundHandler {
     callLimits = ServerCall.Limits(
       maxSendMessageLength: shared.configuration.maxSendMessageLength,
       maxResponseHeaderListSize: shared.configuration.maxResponseHeaderListSize,
-      errorDomain: shared.configuration.errorDomain)
+      errorDomain: shared.configuration.errorDomain, responseEncoding: shared.configuration.responseEncoding,
+      minCompressedLength: shared.configuration.minCompressedLength)
   }
 
   // MARK: Channel
@@ -208,13 +209,13 @@ package final class ServerConnection: ChannelInboundHandler {
       return reject(stream, RPCError(.deadlineExceeded, "The deadline passed before the call was started."))
     }
     guard let executor else { return }
-    state.start(route.kind)
+    state.start(route.kind, method: route.path, encoding: request.encoding)
     let call = ServerCall(
       context: ServerContext(
         path: route.path, requestMetadata: request.metadata, deadline: deadline, peer: peer,
         authority: request.authority),
       connection: self, stream: stream, state: state, route: route, executor: executor, limits: callLimits,
-      inFlight: shared.inFlight)
+      compression: ServerCall.Compression(request), inFlight: shared.inFlight)
     stream.context = call
     callCount += 1
     if callCount == 1 { policy.callsChanged(count: callCount, now: now()) }

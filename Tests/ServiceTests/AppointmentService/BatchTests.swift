@@ -34,7 +34,7 @@ struct BatchTests {
     let made = try await batch(clinic, appointments(clinic, 25), requestID: id)
     #expect(made.count == 25 && Set(made.map(\.id)).count == 25 && clinic.directory.calls == 1)
     #expect(try await clinic.commits() == 1)
-    #expect(ScheduleSweep.findings(in: try await clinic.items()).isEmpty)
+    #expect(try await clinic.findings() == [])
     #expect(try await batch(clinic, appointments(clinic, 25), requestID: id) == made)
   }
 
@@ -45,7 +45,7 @@ struct BatchTests {
       clinic.appointment(index < 13 ? "2026-01-\(index + 11)" : "2026-02-\(index)", "23:30", duration: 60)
     }
     #expect(try await batch(clinic, asked).count == 25)
-    #expect(ScheduleSweep.findings(in: try await clinic.items()).isEmpty)
+    #expect(try await clinic.findings() == [])
   }
 
   @Test("one conflict refuses all; the error names the request, and one of the batch by its place")

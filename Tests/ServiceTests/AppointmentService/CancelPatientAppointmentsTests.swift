@@ -55,7 +55,7 @@ struct CancelPatientAppointmentsTests {
       #expect(try await clinic.get(id).appointment?.status == .scheduled)
     }
     #expect(try await clinic.get(foreign.id, as: Clinic.other).appointment?.status == .scheduled)
-    #expect(ScheduleSweep.findings(in: try await clinic.items()).isEmpty)
+    #expect(try await clinic.findings() == [])
 
     clinic.directory.set { $0.failure = nil }
     try await clinic.create(clinic.appointment("2025-12-12", "09:00"))

@@ -29,7 +29,7 @@ struct RescheduleTests {
     let entry = try #require(moved.rescheduleHistory.first)
     #expect(moved.rescheduleHistory.count == 1 && entry.oldStartTime == made.startTime)
     #expect(entry.newStartTime == moved.startTime && entry.oldDuration == 30 && entry.newDuration == 30)
-    #expect(ScheduleSweep.findings(in: try await clinic.items()).isEmpty)
+    #expect(try await clinic.findings() == [])
     // The old time is free but for the overlap.
     try await clinic.create(clinic.appointment("2025-12-10", "14:00", duration: 15))
   }
@@ -101,6 +101,6 @@ struct RescheduleTests {
     let moved = try await move(clinic, made.id) { $0.timeZone = "Europe/Berlin" }
     #expect(moved.date == made.date && moved.time == made.time && moved.timeZone == "Europe/Berlin")
     #expect(moved.startTime?.seconds == Instant("2025-12-10T13:00:00Z")?.seconds)
-    #expect(ScheduleSweep.findings(in: try await clinic.items()).isEmpty)
+    #expect(try await clinic.findings() == [])
   }
 }

@@ -40,7 +40,7 @@ struct SlotConflictTests {
     try await clinic.create(clinic.appointment(date, time, duration: 60))
     let error = try await failure { try await clinic.create(clinic.appointment(otherDate, otherTime, duration: 15)) }
     #expect(error.reason == "SLOT_CONFLICT")
-    #expect(ScheduleSweep.findings(in: try await clinic.items()).isEmpty)
+    #expect(try await clinic.findings() == [])
   }
 
   @Test("other zones meet on the same instants")
@@ -104,7 +104,7 @@ struct SlotConflictTests {
       let made = try await clinic.create(next)
       #expect(made.startTime == first.startTime && made.endTime == first.endTime)
     }
-    #expect(ScheduleSweep.findings(in: try await clinic.items()).isEmpty)
+    #expect(try await clinic.findings() == [])
   }
 
   @Test("nothing is suggested when two weeks are full")

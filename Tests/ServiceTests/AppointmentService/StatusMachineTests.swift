@@ -49,7 +49,7 @@ struct StatusMachineTests {
         #expect(changed.statusHistory.dropLast() == before?.statusHistory[...])
         #expect(try await clinic.get(id).appointment == changed)
       }
-      #expect(ScheduleSweep.findings(in: try await clinic.items()).isEmpty)
+      #expect(try await clinic.findings() == [])
     }
   }
 

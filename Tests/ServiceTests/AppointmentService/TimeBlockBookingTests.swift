@@ -109,7 +109,7 @@ struct TimeBlockBookingTests {
       try await clinic.handlers.batchCreateAppointments(items, context: clinic.context())
     }
     #expect(error.conflicts.map(\.type) == ["TIME_BLOCK"] && error.slotConflict?.requestIndex == 1)
-    #expect(ScheduleSweep.findings(in: try await clinic.items()).isEmpty)
+    #expect(try await clinic.findings() == [])
   }
 
   @Test("a deleted block's time is free at once; another clinician's was free all along")

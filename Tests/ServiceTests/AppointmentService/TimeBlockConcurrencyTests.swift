@@ -45,6 +45,6 @@ struct TimeBlockConcurrencyTests {
     #expect(wins.map(\.1).sorted() == Array(0..<20))
     let head = try await clinic.handlers.store.scheduleHead(of: Clinic.clinician)
     #expect(head.blockCount == Int64(wins.filter { !$0.0 }.count) && head.version == 20)
-    #expect(ScheduleSweep.findings(in: try await clinic.items()).isEmpty)
+    #expect(try await clinic.findings() == [])
   }
 }

@@ -21,7 +21,7 @@ struct UpdateAppointmentStatusTests {
     #expect(cancelled.updatedAt == cancelled.cancelledAt)
     clinic.directory.set { $0.failure = nil }
     try await clinic.create(clinic.appointment())
-    #expect(ScheduleSweep.findings(in: try await clinic.items()).isEmpty)
+    #expect(try await clinic.findings() == [])
   }
 
   @Test("DOMAIN 4: reinstating clears cancellation_*, keeps both entries and takes the slot again")
@@ -147,6 +147,6 @@ struct UpdateAppointmentStatusTests {
     #expect(appointment.statusHistory.count == 50 && appointment.version == 61)
     let items = try await clinic.items()
     #expect(items.filter { $0["id"]?.stringValue == "history#\(id)" }.count == 11)
-    #expect(ScheduleSweep.findings(in: items).isEmpty)
+    #expect(try await clinic.findings() == [])
   }
 }

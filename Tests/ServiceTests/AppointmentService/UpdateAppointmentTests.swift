@@ -54,7 +54,7 @@ struct UpdateAppointmentTests {
     #expect(try await update(clinic, first, mask: ["transcription_id"]) { _ in }.transcriptionId == nil)
     #expect(try await update(clinic, second) { $0.transcriptionId = "t1" }.transcriptionId == "t1")
     #expect(try await update(clinic, second) { $0.transcriptionId = "t2" }.transcriptionId == "t2")
-    #expect(ScheduleSweep.findings(in: try await clinic.items()).isEmpty)
+    #expect(try await clinic.findings() == [])
     try await clinic.change(second, to: .cancelled, reason: "r")
     let state = try await failure { try await update(clinic, second) { $0.transcriptionId = "t3" } }
     #expect(state.reason == "INVALID_STATUS_TRANSITION")
@@ -87,6 +87,6 @@ struct UpdateAppointmentTests {
     let items = try await clinic.items()
     let item = try #require(items.first { $0["patientId"] != nil })
     #expect(item.byteCount < 400 * 1024)
-    #expect(ScheduleSweep.findings(in: items).isEmpty)
+    #expect(try await clinic.findings() == [])
   }
 }

@@ -65,6 +65,22 @@ internal import Testing
     #expect(report.transactions == 6)
   }
 
+  /// A service's sweep that says what it was given.
+  private struct Recorder: ItemSweep {
+    var keys: [String] = []
+    mutating func add(_ item: Item, of table: TableSchema) {
+      keys.append("\(table.name) \(item["id"]?.stringValue ?? "")")
+    }
+    consuming func problems() -> [String] { keys.sorted() }
+  }
+
+  @Test("verification gives each item to the service's sweep and reports what that finds")
+  func sweep() async throws {
+    try await fill()
+    let report = try await fixture.withStore { try await $0.verify(Recorder()) }
+    #expect(report.problems == ["p1", "p2", "p3"].map { "\(StoreFixture.table.name) \($0)" })
+  }
+
   @Test("an item that is not what was written is never an answer", arguments: [0, 1])
   func neverAnAnswer(index: Int) async throws {
     try await fill()

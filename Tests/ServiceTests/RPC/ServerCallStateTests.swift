@@ -9,7 +9,7 @@ struct ServerCallStateTests {
 
   static func started(_ kind: MethodKind, limit: Int = 100) -> ServerCallState {
     var state = ServerCallState(maxMessageLength: limit)
-    state.start(kind)
+    state.start(kind, method: "/test.Test/Method")
     return state
   }
 

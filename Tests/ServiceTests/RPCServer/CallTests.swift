@@ -125,18 +125,6 @@ struct CallTests {
     #expect(served.status == "0")
   }
 
-  @Test(
-    "W18, W20: compression that was not agreed on",
-    arguments: [(0, "gzip", "12"), (1, nil, "13"), (1, "identity", "13"), (2, nil, "13"), (0, "identity", "0")]
-      as [(UInt8, String?, String)])
-  func compression(flag: UInt8, encoding: String?, status: String) async throws {
-    let harness = try await ServerHarness()
-    let more = encoding.map { [("grpc-encoding", $0)] } ?? []
-    let reply = try await harness.call(ServerHarness.request("Unary", more), ServerHarness.framed([1], flag: flag))
-    #expect(reply.status == status)
-    #expect(status != "12" || reply.headers["grpc-accept-encoding"] == "identity")
-  }
-
   @Test("W22: the limit holds at the prefix, inclusive", arguments: [(10, "0"), (11, "8")])
   func messageLimit(length: Int, status: String) async throws {
     var configuration = RPCServerConfiguration()

@@ -5,7 +5,8 @@ internal import EncryptedStorage
 internal import FoundationEssentials
 internal import Storage
 
-/// Checks the store of a service that does not run: structure, checksums, indexes and journal.
+/// Checks the store of a service that does not run: structure, checksums, indexes and journal, and the service's items
+/// against each other.
 struct VerifyCommand<Definition: ServiceDefinition>: AsyncParsableCommand {
   static var configuration: CommandConfiguration {
     CommandConfiguration(
@@ -53,7 +54,7 @@ struct VerifyCommand<Definition: ServiceDefinition>: AsyncParsableCommand {
     let store = try await EmbeddedStore.opened(configuration)
     let report: Result<VerificationReport, StoreError>
     do throws(StoreError) {
-      report = .success(try await store.verify())
+      report = .success(try await store.verify(Definition.makeSweep()))
     } catch {
       report = .failure(error)
     }

@@ -42,14 +42,26 @@ struct Clinic: Sendable {
     return context
   }
 
-  /// Everything the appointments table holds, replayed from the journal.
-  func items() async throws -> [Item] {
+  /// Everything that the appointments table holds.
+  func items() async throws -> [Item] { try await items(of: Tables.appointments) }
+
+  /// What a sweep over both tables finds wrong.
+  func findings() async throws -> [ScheduleSweep.Finding] {
+    var sweep = ScheduleSweep()
+    for table in Tables.all {
+      for item in try await items(of: table) { sweep.add(item, of: table) }
+    }
+    return sweep.findings()
+  }
+
+  /// Everything that a table holds, replayed from the journal.
+  func items(of table: TableSchema) async throws -> [Item] {
     var items: [ItemKey: Item] = [:]
     var last: Int64 = 0
     while true {
       let transactions = try await store.changes(after: last, limit: 1000)
       guard let newest = transactions.last else { return Array(items.values) }
-      for change in transactions.flatMap(\.changes) where change.table == Tables.appointments.name {
+      for change in transactions.flatMap(\.changes) where change.table == table.name {
         items[change.key] = change.image
       }
       last = newest.sequence

@@ -1,0 +1,48 @@
+internal import NIOCore
+internal import RPC
+
+/// Which encodings the messages of one call have. Source: WIRE W18–W21.
+extension ServerCall {
+  struct Compression {
+    let accepted: AcceptedEncodings
+    /// The request names an encoding: its messages may be compressed.
+    let isRequestEncoded: Bool
+    /// Of the response; `nil` until its first message decides.
+    var response: MessageEncoding?
+    /// What the handler was told of its last message.
+    var wasTold = false
+
+    init(_ request: ServerCallState.Request) {
+      accepted = request.acceptedEncodings
+      isRequestEncoded = request.encoding != .identity
+    }
+  }
+
+  /// What the response is compressed with, decided once: what the handler or the server wants, if the caller reads it.
+  func responseEncoding() -> MessageEncoding {
+    if let decided = compression.response { return decided }
+    let encoding = compression.accepted.hasOnlyIdentity ? .identity : wantedEncoding()
+    compression.response = encoding
+    return encoding
+  }
+
+  private func wantedEncoding() -> MessageEncoding {
+    let wanted = context.responseCompression.encoding ?? limits.responseEncoding
+    return compression.accepted.contains(wanted) ? wanted : .identity
+  }
+
+  /// Appends `message`, compressed if that was agreed on and is worth it.
+  func frame(_ message: ByteBuffer, into buffer: inout ByteBuffer) {
+    let encoding = responseEncoding()
+    guard encoding != .identity, message.readableBytes >= limits.minCompressedLength, context.responseCompression.isOn
+    else { return MessageFraming.write(message, into: &buffer) }
+    MessageFraming.write(message, as: encoding, into: &buffer)
+  }
+
+  /// Tells the handler whether the message that it gets was compressed; costs nothing where none is.
+  func noteCompression() {
+    guard compression.isRequestEncoded, state.wasLastMessageCompressed != compression.wasTold else { return }
+    compression.wasTold.toggle()
+    context.isRequestCompressed = compression.wasTold
+  }
+}
