@@ -15,7 +15,9 @@ struct TestService: GRPCTesting.TestService {
     _ request: GRPCTesting.SimpleRequest, context: ServerContext
   ) async throws -> GRPCTesting.SimpleResponse {
     echoMetadata(context)
+    try checkCompression(request.expectCompressed, context)
     try request.responseStatus?.throwUnlessOK()
+    if request.responseCompressed?.value == true { context.responseCompression.encoding = .gzip }
     var response = GRPCTesting.SimpleResponse()
     response.payload = try .zeros(request.responseSize)
     return response
@@ -26,7 +28,7 @@ struct TestService: GRPCTesting.TestService {
     response: ResponseWriter<GRPCTesting.StreamingOutputCallResponse>, context: ServerContext
   ) async throws {
     echoMetadata(context)
-    try await answer(request, response)
+    try await answer(request, response, context)
   }
 
   func streamingInputCall(
@@ -35,6 +37,7 @@ struct TestService: GRPCTesting.TestService {
     echoMetadata(context)
     var response = GRPCTesting.StreamingInputCallResponse()
     for try await request in requests {
+      try checkCompression(request.expectCompressed, context)
       // Wraps, as the sum of the other implementations does, instead of trapping on what a caller sends.
       response.aggregatedPayloadSize &+= Int32(truncatingIfNeeded: request.payload?.body.count ?? 0)
     }
@@ -46,7 +49,7 @@ struct TestService: GRPCTesting.TestService {
     response: ResponseWriter<GRPCTesting.StreamingOutputCallResponse>, context: ServerContext
   ) async throws {
     echoMetadata(context)
-    for try await request in requests { try await answer(request, response) }
+    for try await request in requests { try await answer(request, response, context) }
   }
 
   func halfDuplexCall(
@@ -61,7 +64,7 @@ struct TestService: GRPCTesting.TestService {
       }
       all.append(request)
     }
-    for request in all { try await answer(request, response) }
+    for request in all { try await answer(request, response, context) }
   }
 
   /// Requests that a half-duplex call may have, since they are held until it is half-closed.
@@ -69,15 +72,25 @@ struct TestService: GRPCTesting.TestService {
 
   private func answer(
     _ request: GRPCTesting.StreamingOutputCallRequest,
-    _ response: ResponseWriter<GRPCTesting.StreamingOutputCallResponse>
+    _ response: ResponseWriter<GRPCTesting.StreamingOutputCallResponse>, _ context: ServerContext
   ) async throws {
     try request.responseStatus?.throwUnlessOK()
     for parameters in request.responseParameters {
+      context.responseCompression = ResponseCompression(encoding: .gzip, isOn: parameters.compressed?.value == true)
       if parameters.intervalUs > 0 { try await Task.sleep(for: .microseconds(parameters.intervalUs)) }
       var message = GRPCTesting.StreamingOutputCallResponse()
       message.payload = try .zeros(parameters.size)
       try await response.write(message)
     }
+  }
+
+  /// - Throws: `INVALID_ARGUMENT` if the message taken last was to be compressed and was not. One that was to be
+  ///   uncompressed and was not is let pass: which of them are worth compressing is the client's choice.
+  ///
+  /// Source: feature "CompressedRequest".
+  private func checkCompression(_ expected: GRPCTesting.BoolValue?, _ context: ServerContext) throws(RPCError) {
+    guard expected?.value == true, !context.isRequestCompressed else { return }
+    throw RPCError(.invalidArgument, "The request was expected to be compressed, and is not.")
   }
 
   /// Source: feature "Echo Metadata".
