@@ -59,16 +59,24 @@ def _process(command):
 def run_client(implementation: str, case: str, port: int, keys: certificates.Keys | None):
     """Runs one case; over TLS if there are keys. Raises AssertionError, with what the client says, unless it passes."""
     if implementation == "grpcio":
-        return grpcio_client.run(case, port, keys)
-    command = [OURS / "interop-client"] if implementation == "ours" else [cpp_peer(), "client"]
-    command += ["--server_host=127.0.0.1", f"--server_port={port}", f"--test_case={case}"]
-    if keys:
-        command += [
-            "--use_tls=true", "--use_test_ca=true", f"--ca_file={keys.ca}",
-            f"--server_host_override={certificates.SERVER_NAME}"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
-    assert result.returncode == 0, f"exit code {result.returncode}: {result.stdout}{result.stderr}"
-    return None
+        grpcio_client.run(case, port, keys)
+    else:
+        result = run(client_command(implementation, case, port, keys))
+        assert result.returncode == 0, f"exit code {result.returncode}: {result.stdout}{result.stderr}"
+
+
+def client_command(
+        implementation: str, case: str, port: int, keys: certificates.Keys | None,
+        name: str = certificates.SERVER_NAME) -> list:
+    """A client that runs one case; over TLS, to a server of this name, if there are keys."""
+    program = [OURS / "interop-client"] if implementation == "ours" else [cpp_peer(), "client"]
+    tls = ["--use_tls=true", "--use_test_ca=true", f"--ca_file={keys.ca}", f"--server_host_override={name}"] \
+        if keys else []
+    return [*program, "--server_host=127.0.0.1", f"--server_port={port}", f"--test_case={case}", *tls]
+
+
+def run(command: list) -> subprocess.CompletedProcess:
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS)
 
 
 def cpp_peer() -> pathlib.Path:
