@@ -13,6 +13,7 @@ PLAIN_CASES = [
     "unimplemented_service", "cancel_after_begin", "cancel_after_first_response", "timeout_on_sleeping_server"]
 CLIENT_COMPRESSED = ["client_compressed_unary", "client_compressed_streaming"]
 SERVER_COMPRESSED = ["server_compressed_unary", "server_compressed_streaming"]
+OUR_EDGES = ["status_edges", "metadata_edges", "message_limit", "many_calls", "abandoned_streams"]
 ALL_CASES = [*PLAIN_CASES, *CLIENT_COMPRESSED, *SERVER_COMPRESSED]
 
 # What grpcio can play: its server does not learn which requests were compressed, and its client compresses all messages
@@ -24,6 +25,12 @@ MATRIX = [
     *[("ours", "cpp", case) for case in PLAIN_CASES if case != "server_streaming"],
     *[("cpp", "ours", case) for case in ALL_CASES],
 ]
+
+
+@pytest.mark.parametrize("server", ["ours", "grpcio", "cpp"])
+@pytest.mark.parametrize("case", OUR_EDGES)
+def test_edges_of_our_client(case, server, server_of):
+    peers.run_client("ours", case, server_of(server, False), None)
 
 
 @pytest.mark.parametrize("transport", ["cleartext", "tls"])

@@ -14,6 +14,13 @@ enum InteropCase: String, CaseIterable {
   case cancelAfterBegin = "cancel_after_begin"
   case cancelAfterFirstResponse = "cancel_after_first_response"
   case timeoutOnSleepingServer = "timeout_on_sleeping_server"
+
+  // Of our own.
+  case statusEdges = "status_edges"
+  case metadataEdges = "metadata_edges"
+  case messageLimit = "message_limit"
+  case manyCalls = "many_calls"
+  case abandonedStreams = "abandoned_streams"
 }
 
 /// Why a case did not pass.

@@ -29,6 +29,11 @@ struct InteropCases {
     case .cancelAfterBegin: try await cancelAfterBegin()
     case .cancelAfterFirstResponse: try await cancelAfterFirstResponse()
     case .timeoutOnSleepingServer: try await timeoutOnSleepingServer()
+    case .statusEdges: try await statusEdges()
+    case .metadataEdges: try await metadataEdges()
+    case .messageLimit: try await messageLimit()
+    case .manyCalls: try await manyCalls()
+    case .abandonedStreams: try await abandonedStreams()
     }
   }
 
@@ -123,8 +128,8 @@ struct InteropCases {
     try expectEcho(initial, trailing)
   }
 
-  private static let echoInitial = "x-grpc-test-echo-initial"
-  private static let echoTrailing = "x-grpc-test-echo-trailing-bin"
+  static let echoInitial = "x-grpc-test-echo-initial"
+  static let echoTrailing = "x-grpc-test-echo-trailing-bin"
 
   private func expectEcho(_ initial: Metadata, _ trailing: Metadata) throws {
     try expect(Self.echoInitial, initial.values(for: Self.echoInitial), is: [.ascii("test_initial_metadata_value")])
