@@ -32,9 +32,12 @@ package struct StreamReset: Sendable, Hashable {
   package var code: HTTP2ErrorCode
   /// False when our side sent the reset, or the library did because the peer broke a rule.
   package var byPeer: Bool
+  /// A request whose HEADERS could not go out any more: it is certain that nobody saw it.
+  package var wasNeverSent: Bool
 
-  package init(code: HTTP2ErrorCode, byPeer: Bool) {
+  package init(code: HTTP2ErrorCode, byPeer: Bool, wasNeverSent: Bool = false) {
     self.code = code
     self.byPeer = byPeer
+    self.wasNeverSent = wasNeverSent
   }
 }

@@ -203,9 +203,12 @@ extension HTTP2Session {
       return
     }
     // What never left may be repeated elsewhere, like what the peer refused (W54).
-    let code = stream.wasNeverSent && !stream.resetByUs ? .refusedStream : code
+    let wasNeverSent = stream.wasNeverSent && !stream.resetByUs
+    let code = wasNeverSent ? .refusedStream : code
     let inOrder = code == .noError && stream.isLocalClosed && stream.isRemoteClosed
-    append(.closed(stream, reset: inOrder ? nil : StreamReset(code: code, byPeer: stream.resetByPeer)))
+    append(
+      .closed(
+        stream, reset: inOrder ? nil : StreamReset(code: code, byPeer: stream.resetByPeer, wasNeverSent: wasNeverSent)))
   }
 }
 
@@ -232,6 +235,7 @@ private let onFrameSent: nghttp2_on_frame_send_callback = { library, frame, user
   let isData = header.type == UInt8(NGHTTP2_DATA.rawValue)
   guard isData || header.type == UInt8(NGHTTP2_HEADERS.rawValue) else { return 0 }
   session.hasSentHeadersOrData = true
+  if session.role == .client, !isData { session.stream(header.stream_id)?.hasSentHeaders = true }
   guard header.flags & endStreamFlag != 0, let stream = session.stream(header.stream_id) else { return 0 }
   stream.isLocalClosed = true
   if session.role == .server, !stream.isRemoteClosed {

@@ -28,6 +28,9 @@ package final class HTTP2Stream {
   /// Our side has ended: END_STREAM was sent, or is the next thing to be sent.
   @safe @exclusivity(unchecked) package internal(set) var isLocalClosed = false
 
+  /// Client: the request's HEADERS went out; before, it is certain that the server knows nothing of the call.
+  @safe @exclusivity(unchecked) package internal(set) var hasSentHeaders = false
+
   // What follows is the session's.
 
   /// Index in the session's list of live streams.
@@ -72,6 +75,7 @@ package final class HTTP2Stream {
     resetByPeer = false
     resetByUs = false
     wasNeverSent = false
+    hasSentHeaders = false
     ending = .open
     if inbound.capacity > Self.largestPooledBuffer { inbound = ByteBuffer() } else { inbound.clear() }
     if outbound.capacity > Self.largestPooledBuffer { outbound = ByteBuffer() } else { outbound.clear() }

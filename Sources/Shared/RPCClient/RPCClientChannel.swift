@@ -5,11 +5,10 @@ package import Sockets
 
 /// Calls to one target over HTTP/2, from any task.
 ///
-/// Connects when the first call wants it, and anew after a connection ended. Everything that belongs to a connection
-/// happens on one event loop; calls hop there. Keep one channel per target and share it; ``close(grace:)`` it at the end.
+/// Connects when the first call wants it, to one address or to all, as the service config says, and anew after a
+/// connection ended. All that belongs to a channel happens on one event loop, without locks; calls hop there. Keep one channel per target and share it; ``close(grace:)`` it at the end.
 package final class RPCClientChannel: RPCChannel {
   private let core: ChannelCore
-  private let settings: ClientCall.Settings
 
   /// - Parameters:
   ///   - connector: how bytes travel: TCP, TLS or memory.
@@ -21,13 +20,7 @@ package final class RPCClientChannel: RPCChannel {
   ) {
     core = ChannelCore(
       target: target, loop: loop, configuration: configuration, connector: connector, resolver: resolver,
-      logger: logger)
-    settings = ClientCall.Settings(
-      scheme: connector.scheme, authority: configuration.authority ?? target.authority,
-      userAgent: (configuration.userAgentPrefix.map { $0 + " " } ?? "") + Self.userAgent,
-      maxReceiveMessageLength: configuration.maxReceiveMessageLength,
-      maxSendMessageLength: configuration.maxSendMessageLength, retryBufferLimit: configuration.retryBufferLimit,
-      retryPolicy: configuration.retryPolicy)
+      userAgent: (configuration.userAgentPrefix.map { $0 + " " } ?? "") + Self.userAgent, logger: logger)
   }
 
   /// A channel over sockets.
@@ -56,6 +49,11 @@ package final class RPCClientChannel: RPCChannel {
   #else
     private static let userAgent = "grpc-swift-native/1.0 (darwin)"
   #endif
+
+  /// Replaces the service config: calls that begin from now on follow it.
+  package func use(_ serviceConfig: ServiceConfig) {
+    core.loop.execute { [core] in core.use(serviceConfig) }
+  }
 
   /// Takes no more calls, lets those under way end, and closes the connections.
   ///
@@ -125,7 +123,7 @@ extension RPCClientChannel {
   private func makeCall<Input, Output>(_ method: MethodDescriptor<Input, Output>, _ options: CallOptions) -> ClientCall
   {
     ClientCall(
-      path: method.path, kind: method.kind, options: options, loop: core.loop, router: core, settings: settings)
+      path: method.path, kind: method.kind, options: options, loop: core.loop, router: core)
   }
 
   /// Runs `body`; a call that is not over when it leaves is cancelled, as it is with the task.

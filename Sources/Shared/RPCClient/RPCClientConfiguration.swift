@@ -9,6 +9,10 @@ package struct RPCClientConfiguration: Sendable {
   /// Comes before the runtime's own `user-agent` (W11).
   package var userAgentPrefix: String?
   package var backoff = ConnectionBackoff.Policy()
+  /// When names are looked up again.
+  package var resolution = ResolutionSchedule.Policy()
+  /// What the service's owner recommends; in it, a member that is absent leaves what stands here.
+  package var serviceConfig: ServiceConfig?
   /// `nil`: only calls that the server certainly did not process are repeated.
   package var retryPolicy: RetryPolicy?
   package var retryThrottle: RetryThrottle?
@@ -18,6 +22,8 @@ package struct RPCClientConfiguration: Sendable {
   package var maxSendMessageLength = Int(Int32.max)
   /// Request bytes of a call that are kept so that it can be repeated; above it the call is committed (W54).
   package var retryBufferLimit = 256 * 1024
+  /// The same of all calls of the channel together; a call whose bytes do not fit is committed (W54).
+  package var retryBufferLimitOfChannel = 16 * 1024 * 1024
   /// Calls that may wait for a connection or for a free stream; above it they fail with RESOURCE_EXHAUSTED.
   package var maxQueuedCalls = 10_000
   package var keepalive: Keepalive?
@@ -35,6 +41,11 @@ package struct RPCClientConfiguration: Sendable {
     package var timeout: TimeAmount
     /// Also while no call is open.
     package var withoutCalls: Bool
+
+    /// For the connections of a server that finds our PINGs too many (W44).
+    package var doubled: Keepalive {
+      Keepalive(time: min(time, .hours(24)) * 2, timeout: timeout, withoutCalls: withoutCalls)
+    }
 
     package init(time: TimeAmount, timeout: TimeAmount = .seconds(20), withoutCalls: Bool = false) {
       self.time = max(time, .seconds(10))

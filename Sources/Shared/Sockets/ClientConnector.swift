@@ -45,6 +45,27 @@ package enum ClientConnector {
     }
   }
 
+  /// The same for a socket in Linux' abstract namespace.
+  ///
+  /// - Parameter name: without the leading NUL.
+  package static func connect(
+    toAbstractSocket name: String, host: String?, tls: ClientTLS?, on eventLoop: any EventLoop,
+    timeout: TimeAmount = .seconds(20),
+    connected: @escaping @Sendable (any Channel, Peer) throws -> Void
+  ) async throws -> any Channel {
+    try await connect(eventLoop, name: host, tls: tls, timeout: timeout, connected: connected) { bootstrap in
+      #if os(Linux)
+        do {
+          return bootstrap.withConnectedSocket(try AbstractSocket.connect(to: name))
+        } catch {
+          return eventLoop.makeFailedFuture(error)
+        }
+      #else
+        return eventLoop.makeFailedFuture(ChannelError.operationUnsupported)
+      #endif
+    }
+  }
+
   private static func connect(
     _ eventLoop: any EventLoop, name: String?, tls: ClientTLS?, timeout: TimeAmount,
     connected: @escaping @Sendable (any Channel, Peer) throws -> Void,

@@ -12,6 +12,7 @@ import Testing
       ("dns:///[::1]:7443", "::1", 7443),
       ("dns:::1", "::1", 443),
       ("localhost:1", "localhost", 1),
+      ("xds-like.name", "xds-like.name", 443),
     ])
   func names(text: String, host: String, port: Int) throws {
     let target = try ChannelTarget(parsing: text)
@@ -33,6 +34,7 @@ import Testing
       ("unix:/run/x.sock", [.unix(path: "/run/x.sock")], "localhost"),
       ("unix:///run/x.sock", [.unix(path: "/run/x.sock")], "localhost"),
       ("unix:x.sock", [.unix(path: "x.sock")], "localhost"),
+      ("unix-abstract:patients", [.unixAbstract(name: "patients")], "localhost"),
     ])
   func addresses(text: String, endpoints: [Endpoint], authority: String) throws {
     let target = try ChannelTarget(parsing: text)
@@ -51,8 +53,9 @@ import Testing
     "what cannot be a target is refused with a sentence",
     arguments: [
       "", "dns:", "a:0", "a:65536", "a:+1", "a:x", "a:1,b", "a:1,", ":80", "[::1", "[::1]x:1", "ipv4:localhost:1",
-      "ipv4:[::1]:1", "ipv6:127.0.0.1:1", "unix:", "unix:///", "unix-abstract:x", "dns://8.8.8.8/host:1", "dns://host",
+      "ipv4:[::1]:1", "ipv6:127.0.0.1:1", "unix:", "unix:///", "unix-abstract:", "dns://8.8.8.8/host:1", "dns://host",
       "http://host:80", "a b:1", "unix:/" + String(repeating: "x", count: 200),
+      "unix-abstract:" + String(repeating: "x", count: 108),
     ])
   func refused(text: String) {
     #expect(throws: TargetError.self) { try ChannelTarget(parsing: text) }

@@ -11,6 +11,8 @@ final class ClientCall: @unchecked Sendable {
 
   /// Where a call of this channel goes; on the loop.
   protocol Router: AnyObject, Sendable {
+    /// What holds for a call that begins now.
+    func settings(for path: String) -> Settings
     func enqueue(_ call: ClientCall)
     func callEnded(_ call: ClientCall, _ code: StatusCode)
     /// Decides with the channel's throttle and its random numbers.
@@ -18,6 +20,9 @@ final class ClientCall: @unchecked Sendable {
       _ state: inout RetryState, _ outcome: Outcome, progress: RetryState.Progress, committed: Bool,
       deadline: NIODeadline?
     ) -> RetryState.Decision
+    /// Room for request bytes that are kept for a repetition; false when the channel has none (W54).
+    func reserveRetryBuffer(_ count: Int) -> Bool
+    func releaseRetryBuffer(_ count: Int)
     /// The last reason why there was no connection, for the text of a deadline.
     var waitingReason: String? { get }
   }
@@ -27,16 +32,19 @@ final class ClientCall: @unchecked Sendable {
   let options: CallOptions
   let loop: any EventLoop
   private let router: any Router
-  private let settings: Settings
+  private var settings = Settings()
 
+  /// What the channel, its configuration and its service config say of a call.
   struct Settings: Sendable {
-    var scheme: String
-    var authority: String
-    var userAgent: String
-    var maxReceiveMessageLength: Int
-    var maxSendMessageLength: Int
-    var retryBufferLimit: Int
+    var scheme = "http"
+    var authority = ""
+    var userAgent = ""
+    var maxReceiveMessageLength = MessageDeframer.defaultMaxMessageLength
+    var maxSendMessageLength = Int(Int32.max)
+    var retryBufferLimit = 0
     var retryPolicy: RetryPolicy?
+    var timeout: TimeAmount?
+    var waitForReady = false
   }
 
   private enum Phase {
@@ -51,7 +59,13 @@ final class ClientCall: @unchecked Sendable {
   private var phase = Phase.created
   private var state: ClientCallState
   private var retry: RetryState
-  private var request: RequestLog
+  private var request = RequestLog(limit: 0)
+  /// Of the channel's room for repetitions.
+  private var reservedBytes = 0
+  /// How far the attempt got that has just ended.
+  private var progress = RetryState.Progress.processed
+  /// The caller's, or earlier by the method's timeout.
+  private var deadline: NIODeadline?
   private var deadlineTimer: Scheduled<Void>?
   private var retryTimer: Scheduled<Void>?
 
@@ -74,17 +88,16 @@ final class ClientCall: @unchecked Sendable {
   }
 
   init(
-    path: String, kind: MethodKind, options: CallOptions, loop: any EventLoop, router: any Router, settings: Settings
+    path: String, kind: MethodKind, options: CallOptions, loop: any EventLoop, router: any Router
   ) {
     self.path = path
     self.kind = kind
     self.options = options
     self.loop = loop
     self.router = router
-    self.settings = settings
-    state = ClientCallState(kind: kind, maxMessageLength: settings.maxReceiveMessageLength)
-    retry = RetryState(policy: settings.retryPolicy)
-    request = RequestLog(limit: settings.retryBufferLimit)
+    state = ClientCallState(kind: kind, maxMessageLength: MessageDeframer.defaultMaxMessageLength)
+    retry = RetryState(policy: nil)
+    deadline = options.deadline
   }
 }
 
@@ -96,12 +109,20 @@ extension ClientCall {
     loop.assertInEventLoop()
     guard case .created = phase else { return }  // Cancelled before it began.
     phase = .waiting
+    settings = router.settings(for: path)
+    state = ClientCallState(kind: kind, maxMessageLength: settings.maxReceiveMessageLength)
+    retry = RetryState(policy: settings.retryPolicy)
+    request = RequestLog(limit: settings.retryBufferLimit)
+    if let timeout = settings.timeout {
+      let limit = loop.now + timeout
+      deadline = deadline.map { min($0, limit) } ?? limit
+    }
     if let message {
       guard checkSendLimit(message) else { return }
       append(message)
       request.hasHalfClosed = true
     }
-    if let deadline = options.deadline {
+    if let deadline {
       // W10: a call whose time is up does not open a stream.
       guard deadline > loop.now else { return deadlinePassed() }
       deadlineTimer = loop.scheduleTask(deadline: deadline) { self.deadlinePassed() }
@@ -190,7 +211,19 @@ extension ClientCall {
     framed.reserveCapacity(message.readableBytes + MessageFraming.prefixLength)
     MessageFraming.write(message, into: &framed)
     request.append(framed)
+    guard request.isReplayable, router.reserveRetryBuffer(framed.readableBytes) else { return commitRequest() }
+    reservedBytes += framed.readableBytes
   }
+
+  /// The call cannot be repeated from here on.
+  private func commitRequest() {
+    request.commit()
+    router.releaseRetryBuffer(reservedBytes)
+    reservedBytes = 0
+  }
+
+  /// Whether it waits while no server can be reached, instead of failing.
+  var waitsForReady: Bool { options.waitForReady || settings.waitForReady }
 }
 
 // MARK: - What the channel tells
@@ -210,7 +243,7 @@ extension ClientCall {
     var fields: HeaderFields = [
       ":method": "POST", ":scheme": settings.scheme, ":path": path, ":authority": settings.authority,
     ]
-    if let deadline = options.deadline {
+    if let deadline {
       guard let timeout = GRPCTimeout.format(.nanoseconds((deadline - now).nanoseconds)) else {
         deadlinePassed()
         return nil
@@ -258,15 +291,20 @@ extension ClientCall {
   /// `nil`: in order on both sides.
   func streamClosed(_ reset: StreamReset?, reason: String) {
     let code = reset?.code ?? .noError
-    let deadlinePassed = options.deadline.map { $0 <= loop.now } ?? false
+    let deadlinePassed = deadline.map { $0 <= loop.now } ?? false
+    progress = reset?.wasNeverSent == true ? .neverSent : .processed
     state.streamClosed(
       code: code.rawValue, codeName: "\(code)", byPeer: reset?.byPeer ?? true, deadlinePassed: deadlinePassed,
       reason: reason)
     settle(nil)
   }
 
-  func connectionLost(_ reason: String) {
-    state.connectionLost(reason)
+  /// - Parameter wasSent: whether anything of the attempt left this machine's library.
+  func connectionLost(_ failure: ConnectFailure, wasSent: Bool) {
+    var failure = failure
+    failure.attempt = retry.previousAttempts + 1
+    progress = wasSent ? .processed : .neverSent
+    state.connectionLost("\(failure)")
     settle(nil)
   }
 }
@@ -283,7 +321,7 @@ extension ClientCall {
       if outcome.code != .ok, !isLocal, repeats(after: outcome) { return }
       end(outcome)
     } else if state.initialMetadata != nil, request.isReplayable {
-      request.commit()
+      commitRequest()
     }
     deliver()
     resumeSenders()
@@ -291,8 +329,9 @@ extension ClientCall {
 
   private func repeats(after outcome: Outcome) -> Bool {
     let decision = router.retry(
-      &retry, outcome, progress: outcome.isUnprocessed ? .refused : .processed,
-      committed: outcome.isCommitted || !request.isReplayable, deadline: options.deadline)
+      &retry, outcome, progress: progress == .processed && outcome.isUnprocessed ? .refused : progress,
+      committed: outcome.isCommitted || !request.isReplayable, deadline: deadline)
+    progress = .processed
     guard case .retry(let at) = decision else { return false }
     leaveStream()
     phase = .waiting
@@ -316,7 +355,7 @@ extension ClientCall {
     deadlineTimer = nil
     retryTimer?.cancel()
     retryTimer = nil
-    request.commit()
+    commitRequest()
     router.callEnded(self, outcome.code)
   }
 

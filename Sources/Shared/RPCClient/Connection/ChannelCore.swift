@@ -3,65 +3,90 @@ internal import Logging
 internal import NIOCore
 internal import RPC
 
-/// The part of a channel that lives on its event loop: connections, and the calls that wait for one.
+/// The part of a channel that lives on its event loop: the calls that wait for a connection, and those under way.
 ///
-/// Which address to try when is ``PickFirst``'s; this carries it out.
+/// What it does not decide: which addresses to connect to and which connection takes a call (``LoadBalancer``), when to
+/// look names up (``ResolutionSchedule``), and whether a call is repeated (``RetryState``). Its other half carries out
+/// what those decide: `ChannelCore+Connections.swift`.
 // Safe to share: everything mutable in it is touched on `loop` only; each door asserts it.
 final class ChannelCore: @unchecked Sendable {
   let loop: any EventLoop
   let target: ChannelTarget
-  private let configuration: RPCClientConfiguration
-  private let connector: any ByteConnector
-  private let resolver: any NameResolver
-  private let logger: Logger
+  let connector: any ByteConnector
+  let resolver: any NameResolver
+  let logger: Logger
+  private let userAgent: String
 
-  private var pickFirst: PickFirst
-  private var generator: SeededGenerator
-  private var throttle: RetryThrottle?
-  private var timer: Scheduled<Void>?
+  var configuration: RPCClientConfiguration
+  var balancer: any LoadBalancer
+  var balancerTimer: Scheduled<Void>?
+  var schedule: ResolutionSchedule
+  var resolutionTimer: Scheduled<Void>?
+  /// What the target's names meant last.
+  var endpoints: [Endpoint] = []
+  var generator: SeededGenerator
+  /// Doubles when a server finds our PINGs too many (W44).
+  var keepalive: RPCClientConfiguration.Keepalive?
 
   /// Attempts under way, and the connections that came of them, until they end.
-  private var connections: [PickFirst.AttemptID: Connecting] = [:]
-  private var ready: ClientConnection?
+  var connections: [ConnectionID: Connecting] = [:]
+  private var throttle: RetryThrottle?
+  private var retryBufferBytes = 0
   private var waiting: [ClientCall] = []
   private var isServing = false
   private var openCalls: [ObjectIdentifier: ClientCall] = [:]
   private var closeWaiters: [CheckedContinuation<Void, Never>] = []
-  private var isShutDown = false
+  private(set) var isShutDown = false
 
-  private struct Connecting {
+  struct Connecting {
     let endpoint: Endpoint
     var connection: ClientConnection?
     var timeout: Scheduled<Void>?
     var phase: ConnectFailure.Phase
+    var health: HealthWatch?
   }
 
   init(
     target: ChannelTarget, loop: any EventLoop, configuration: RPCClientConfiguration, connector: any ByteConnector,
-    resolver: any NameResolver, logger: Logger
+    resolver: any NameResolver, userAgent: String, logger: Logger
   ) {
     self.target = target
     self.loop = loop
     self.configuration = configuration
     self.connector = connector
     self.resolver = resolver
+    self.userAgent = userAgent
     self.logger = logger
-    let seed = configuration.seed ?? UInt64.random(in: .min ... .max)
-    pickFirst = PickFirst(policy: configuration.backoff, seed: seed)
-    generator = SeededGenerator(seed: ~seed)
-    throttle = configuration.retryThrottle
+    generator = SeededGenerator(seed: configuration.seed ?? UInt64.random(in: .min ... .max))
+    balancer = configuration.makeBalancer(seed: generator.next())
+    schedule = ResolutionSchedule(configuration.resolution, seed: generator.next())
+    keepalive = configuration.keepalive
+    throttle = configuration.serviceConfig?.retryThrottle ?? configuration.retryThrottle
+    if case .endpoints(let given) = target.source { endpoints = given }
   }
 }
 
 // MARK: - Calls
 
 extension ChannelCore: ClientCall.Router {
+  func settings(for path: String) -> ClientCall.Settings {
+    let method = configuration.serviceConfig?.method(path: path)
+    return ClientCall.Settings(
+      scheme: connector.scheme, authority: configuration.authority ?? target.authority, userAgent: userAgent,
+      maxReceiveMessageLength: min(
+        configuration.maxReceiveMessageLength, method?.maxResponseMessageBytes ?? .max),
+      maxSendMessageLength: min(configuration.maxSendMessageLength, method?.maxRequestMessageBytes ?? .max),
+      retryBufferLimit: configuration.retryBufferLimit,
+      retryPolicy: method?.retryPolicy ?? configuration.retryPolicy,
+      timeout: method?.timeout, waitForReady: method?.waitForReady ?? false)
+  }
+
   func enqueue(_ call: ClientCall) {
     loop.assertInEventLoop()
     guard !isShutDown else { return call.abort(.unavailable, "The channel to \(target) was closed.") }
     openCalls[ObjectIdentifier(call)] = call
-    if let ready, waiting.isEmpty, ready.open(call) { return }
-    if case .transientFailure(let failure) = pickFirst.connectivity, !call.options.waitForReady {
+    if waiting.isEmpty, dispatch(call) { return }
+    if case .transientFailure(let failure) = balancer.connectivity, !call.waitsForReady {
       return call.abort(.unavailable, Self.text(failure))
     }
     guard waiting.count < configuration.maxQueuedCalls else {
@@ -69,7 +94,7 @@ extension ChannelCore: ClientCall.Router {
         .resourceExhausted, "\(waiting.count) calls wait for \(target) already (option: maxQueuedCalls).")
     }
     waiting.append(call)
-    perform(pickFirst.wake())
+    wake()
     serveWaiting()
   }
 
@@ -92,172 +117,83 @@ extension ChannelCore: ClientCall.Router {
       using: &generator)
   }
 
-  var waitingReason: String? {
-    if case .transientFailure(let failure) = pickFirst.connectivity { failure.description } else { nil }
+  func reserveRetryBuffer(_ count: Int) -> Bool {
+    guard retryBufferBytes + count <= configuration.retryBufferLimitOfChannel else { return false }
+    retryBufferBytes += count
+    return true
   }
 
-  /// Gives the calls that wait to the connection, in order, while it has room (W57).
-  private func serveWaiting() {
-    guard !isServing, let ready else { return }
+  func releaseRetryBuffer(_ count: Int) { retryBufferBytes -= count }
+
+  var waitingReason: String? {
+    if case .transientFailure(let failure) = balancer.connectivity { failure.description } else { nil }
+  }
+
+  /// Gives a call to the connection that the policy picks.
+  ///
+  /// - Returns: false when none is ready and has room; the call was not touched.
+  private func dispatch(_ call: ClientCall) -> Bool {
+    // A connection that turns out to be used up leaves the ready ones, so that this ends.
+    while let id = balancer.pick(load: { connections[$0]?.connection?.load }) {
+      guard let connection = connections[id]?.connection else { return false }
+      if connection.open(call) { return true }
+    }
+    return false
+  }
+
+  /// Gives the calls that wait to connections, in order, while there is room (W57).
+  func serveWaiting() {
+    guard !isServing, !waiting.isEmpty else { return }
     isServing = true
     defer { isServing = false }
     var served = 0
     while served < waiting.count {
       let call = waiting[served]
-      if call.isWaiting {
-        guard ready.hasRoom, ready.open(call) else { break }
-      }
+      guard !call.isWaiting || dispatch(call) else { break }
       served += 1
     }
     waiting.removeFirst(served)
   }
 
-  private func failWaiting(_ failure: ConnectFailure) {
+  func failWaiting(_ failure: ConnectFailure) {
     let calls = waiting
-    waiting = calls.filter { $0.isWaiting && $0.options.waitForReady }
-    for call in calls where call.isWaiting && !call.options.waitForReady {
+    waiting = calls.filter { $0.isWaiting && $0.waitsForReady }
+    for call in calls where call.isWaiting && !call.waitsForReady {
       call.abort(.unavailable, Self.text(failure))
     }
+  }
+
+  /// Calls that wait need a connection, now that one ended.
+  func wakeForWaiting() {
+    waiting.removeAll { !$0.isWaiting }
+    if !waiting.isEmpty { wake() }
   }
 
   private static func text(_ failure: ConnectFailure) -> String { "No connection to \(failure.description)." }
 }
 
-// MARK: - What PickFirst asks for
+// MARK: - Service config
 
 extension ChannelCore {
-  private func perform(_ actions: [PickFirst.Action]) {
-    for action in actions {
-      switch action {
-      case .resolve: resolve()
-      case .connect(let endpoint, let id, let timeout): connect(to: endpoint, id, timeout: timeout)
-      case .abandon(let id): abandon(id)
-      case .setTimer(let at):
-        timer?.cancel()
-        timer = loop.scheduleTask(deadline: at) { self.perform(self.pickFirst.timerFired(now: self.loop.now)) }
-      case .cancelTimer:
-        timer?.cancel()
-        timer = nil
-      case .becameReady(let id):
-        ready = connections[id]?.connection
-        serveWaiting()
-      case .failWaiting(let failure):
-        logger.notice("No connection.", metadata: ["target": "\(target)", "cause": "\(failure)"])
-        failWaiting(failure)
-      }
+  /// Replaces the service config: calls that begin from now on follow it. Another balancing policy takes over the
+  /// addresses, and the connections of the one before end with their calls.
+  func use(_ config: ServiceConfig) {
+    loop.assertInEventLoop()
+    guard !isShutDown else { return }
+    let old = configuration
+    configuration.serviceConfig = config
+    if config.retryThrottle != old.serviceConfig?.retryThrottle {
+      throttle = config.retryThrottle ?? configuration.retryThrottle
     }
-  }
-
-  private func resolve() {
-    if case .endpoints(let endpoints) = target.source {
-      return perform(pickFirst.resolved(endpoints, now: loop.now))
-    }
-    // Not structured: a resolution that outlives the channel is ignored when it comes back.
-    Task { [resolver, target, loop] in
-      let result: Result<[Endpoint], any Error>
-      do { result = .success(try await resolver.resolve(target)) } catch { result = .failure(error) }
-      loop.execute { self.resolved(result) }
-    }
-  }
-
-  private func resolved(_ result: Result<[Endpoint], any Error>) {
-    switch result {
-    case .success(let endpoints): perform(pickFirst.resolved(endpoints, now: loop.now))
-    case .failure(let error):
-      let failure =
-        error as? ConnectFailure ?? ConnectFailure(phase: .resolving, address: "\(target)", cause: "\(error)")
-      perform(pickFirst.resolutionFailed(failure, now: loop.now))
-    }
-  }
-
-  private func connect(to endpoint: Endpoint, _ id: PickFirst.AttemptID, timeout: TimeAmount) {
-    var entry = Connecting(endpoint: endpoint, phase: .connecting)
-    entry.timeout = loop.scheduleTask(in: timeout) { self.attemptTimedOut(id, after: timeout) }
-    connections[id] = entry
-    let connection = ClientConnection(
-      id: id, endpoint: endpoint, loop: loop, owner: self, configuration: configuration, logger: logger)
-    connector.connect(to: endpoint, on: loop, timeout: timeout) { channel in
-      try channel.pipeline.syncOperations.addHandler(connection)
-    }.hop(to: loop).whenComplete { result in
-      switch result {
-      case .success(let channel):
-        guard self.connections[id] != nil else { return channel.close(promise: nil) }
-        self.connections[id]?.connection = connection
-        if self.connections[id]?.phase == .connecting { self.connections[id]?.phase = .settings }
-        if connection.isReady { self.connectionIsReady(connection) }
-      case .failure(let error):
-        let failure =
-          error as? ConnectFailure
-          ?? ConnectFailure(phase: .connecting, address: "\(endpoint)", cause: "\(error)")
-        self.attemptFailed(id, failure)
-      }
-    }
-  }
-
-  private func attemptTimedOut(_ id: PickFirst.AttemptID, after timeout: TimeAmount) {
-    guard let entry = connections[id] else { return }
-    attemptFailed(
-      id,
-      ConnectFailure(
-        phase: entry.phase, address: "\(entry.endpoint)",
-        cause: "nothing came of it in \(timeout.nanoseconds / 1_000_000) ms"))
-  }
-
-  private func attemptFailed(_ id: PickFirst.AttemptID, _ failure: ConnectFailure) {
-    guard let entry = connections.removeValue(forKey: id) else { return }
-    entry.timeout?.cancel()
-    entry.connection?.close("\(failure)")
-    perform(pickFirst.connectFailed(id, failure, now: loop.now))
-  }
-
-  private func abandon(_ id: PickFirst.AttemptID) {
-    guard let entry = connections.removeValue(forKey: id) else { return }
-    entry.timeout?.cancel()
-    entry.connection?.close("another address was faster")
-  }
-}
-
-// MARK: - What connections tell
-
-extension ChannelCore: ClientConnection.Owner {
-  func connectionIsReady(_ connection: ClientConnection) {
-    // The server's SETTINGS can be read before the connector's future tells that there is a channel.
-    guard connections[connection.id]?.connection != nil else { return }
-    connections[connection.id]?.timeout?.cancel()
-    connections[connection.id]?.timeout = nil
-    connections[connection.id]?.phase = .established
-    perform(pickFirst.connected(connection.id))
-  }
-
-  func connectionHasRoom(_ connection: ClientConnection) {
-    if connection === ready { serveWaiting() }
-  }
-
-  func connectionDrains(_ connection: ClientConnection, reason: String) {
-    leave(connection, reason: reason)
-  }
-
-  func connectionEnded(_ connection: ClientConnection, reason: String) {
-    let isConnecting = connections[connection.id].map { $0.phase != .established } ?? false
-    if isConnecting {
-      let phase = connections[connection.id]?.phase ?? .connecting
-      attemptFailed(
-        connection.id, ConnectFailure(phase: phase, address: "\(connection.endpoint)", cause: reason))
-    } else {
-      connections[connection.id] = nil
-      leave(connection, reason: reason)
-    }
-    if isShutDown { closeIfIdle() }
-  }
-
-  /// The connection takes no more calls. Those that wait need another.
-  private func leave(_ connection: ClientConnection, reason: String) {
-    guard ready === connection else { return }
-    ready = nil
-    logger.debug("A connection ended.", metadata: ["endpoint": "\(connection.endpoint)", "cause": "\(reason)"])
-    perform(pickFirst.connectionEnded(connection.id))
-    waiting.removeAll { !$0.isWaiting }
-    if !waiting.isEmpty { perform(pickFirst.wake()) }
+    guard
+      config.balancing != old.serviceConfig?.balancing
+        || config.healthCheckService != old.serviceConfig?.healthCheckService
+    else { return }
+    let wasIdle = balancer.connectivity == .idle
+    perform(balancer.shutdown())
+    balancer = configuration.makeBalancer(seed: generator.next())
+    if !endpoints.isEmpty { perform(balancer.addressesChanged(endpoints, now: loop.now)) }
+    if !wasIdle || !waiting.isEmpty { wake() }
   }
 }
 
@@ -273,7 +209,8 @@ extension ChannelCore {
       let calls = waiting
       waiting = []
       for call in calls where call.isWaiting { call.abort(.unavailable, "The channel to \(target) was closed.") }
-      perform(pickFirst.shutdown())
+      resolutionTimer?.cancel()
+      perform(balancer.shutdown())
     }
     closeIfIdle()
   }
@@ -284,7 +221,7 @@ extension ChannelCore {
     for call in Array(openCalls.values) { call.cancel("The channel to \(target) was closed.") }
   }
 
-  private func closeIfIdle() {
+  func closeIfIdle() {
     guard openCalls.isEmpty else { return }
     let open = connections.values.compactMap(\.connection)
     for connection in open { connection.drain("the channel was closed") }

@@ -5,7 +5,7 @@ internal import RPC
 
 /// One HTTP/2 connection to a server: moves bytes between its channel and its session, and events to their calls.
 ///
-/// What it does not decide: which call goes where (``ChannelCore``) and what a response means (``ClientCall``).
+/// What it does not decide: which call goes where (``ChannelCore``, ``LoadBalancer``) and what a response means (``ClientCall``).
 // Safe to share: everything in it is touched on the channel's event loop only; each door asserts it.
 final class ClientConnection: ChannelInboundHandler, @unchecked Sendable {
   typealias InboundIn = ByteBuffer
@@ -19,6 +19,8 @@ final class ClientConnection: ChannelInboundHandler, @unchecked Sendable {
     func connectionHasRoom(_ connection: ClientConnection)
     /// It takes no more calls; those it has go on.
     func connectionDrains(_ connection: ClientConnection, reason: String)
+    /// The server finds our PINGs too many (W44).
+    func connectionWasToldTooManyPings(_ connection: ClientConnection)
     /// It is gone, and its calls were told.
     func connectionEnded(_ connection: ClientConnection, reason: String)
   }
@@ -26,7 +28,7 @@ final class ClientConnection: ChannelInboundHandler, @unchecked Sendable {
   /// Bytes that are handed to the channel before asking whether it wants more.
   private static let writeChunk = 64 * 1024
 
-  let id: PickFirst.AttemptID
+  let id: ConnectionID
   let endpoint: Endpoint
   let loop: any EventLoop
   private let session: HTTP2Session
@@ -45,7 +47,7 @@ final class ClientConnection: ChannelInboundHandler, @unchecked Sendable {
   private var failure: String?
 
   init(
-    id: PickFirst.AttemptID, endpoint: Endpoint, loop: any EventLoop, owner: any Owner,
+    id: ConnectionID, endpoint: Endpoint, loop: any EventLoop, owner: any Owner,
     configuration: RPCClientConfiguration, logger: Logger
   ) {
     self.id = id
@@ -67,6 +69,12 @@ extension ClientConnection {
   var hasRoom: Bool {
     isReady && !isDraining && !hasEnded && session.liveStreams.count < Int(session.peerMaxConcurrentStreams)
   }
+
+  /// Open calls; `nil` when there is no room for another.
+  var load: Int? { hasRoom ? openCalls : nil }
+
+  /// After how long a silence it asks for a sign of life; `nil`: never.
+  var keepaliveTime: TimeAmount? { keepalive?.time }
 
   /// Opens a stream for a call.
   ///
@@ -212,7 +220,8 @@ extension ClientConnection {
     for stream in session.liveStreams {
       let call = stream.context as? ClientCall
       stream.context = nil
-      call?.connectionLost("\(endpoint): \(text)")
+      call?.connectionLost(
+        ConnectFailure(phase: .established, address: "\(endpoint)", cause: text), wasSent: stream.hasSentHeaders)
     }
     if let context, context.channel.isActive {
       var bytes = context.channel.allocator.buffer(capacity: 256)
@@ -316,6 +325,7 @@ extension ClientConnection {
       logger.notice(
         "The server sent GOAWAY.",
         metadata: ["endpoint": "\(endpoint)", "code": "\(code)", "debug_data": "\(debugData)"])
+      if code == .enhanceYourCalm, debugData == "too_many_pings" { owner?.connectionWasToldTooManyPings(self) }
     }
     drain("the server sent GOAWAY \(code)\(said)")
   }

@@ -15,6 +15,8 @@ package struct KeepaliveState: Sendable {
   private var lastRead: NIODeadline
   private var pingSent: NIODeadline?
 
+  package var time: TimeAmount { configuration.time }
+
   package init(_ configuration: RPCClientConfiguration.Keepalive, now: NIODeadline) {
     self.configuration = configuration
     lastRead = now

@@ -23,6 +23,11 @@ package struct SocketConnector: ByteConnector {
   ) -> EventLoopFuture<any Channel> {
     loop.makeFutureWithTask {
       do {
+        if case .unixAbstract(let name) = endpoint {
+          return try await ClientConnector.connect(
+            toAbstractSocket: name, host: hostName, tls: tls, on: loop, timeout: timeout
+          ) { channel, _ in try configure(channel) }
+        }
         return try await ClientConnector.connect(
           to: try endpoint.socketAddress(), host: hostName, tls: tls, on: loop, timeout: timeout
         ) { channel, _ in try configure(channel) }

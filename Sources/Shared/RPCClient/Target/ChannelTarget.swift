@@ -3,8 +3,8 @@ internal import NIOCore
 /// What a channel is told to talk to, and where its addresses come from.
 ///
 /// Grammar (gRPC "Name Resolution"; WIRE W56): `dns:[///]host[:port]`, `ipv4:a:p[,b:p…]`, `ipv6:[a]:p[,…]`,
-/// `unix:path`, `unix:///absolute/path`, and of our own `static:host:port[,host:port…]`, which may also be written
-/// without its scheme when it has a comma. Anything with no known scheme is a DNS name.
+/// `unix:path`, `unix:///absolute/path`, `unix-abstract:name` (Linux), and of our own `static:host:port[,host:port…]`,
+/// which may also be written without its scheme when it has a comma. Anything with no known scheme is a DNS name.
 package struct ChannelTarget: Sendable, Hashable {
   package enum Source: Sendable, Hashable {
     /// Names and ports that are resolved anew whenever the channel needs a connection.
@@ -48,7 +48,11 @@ package struct ChannelTarget: Sendable, Hashable {
       }
       self.init(text: text, source: .endpoints([.unix(path: path)]), authority: "localhost", hostName: nil)
     case "unix-abstract":
-      throw TargetError("The target '\(text)': abstract sockets are not supported; use unix:path.")
+      // sun_path has 108 bytes, of which the first is NUL.
+      guard (1...107).contains(rest.utf8.count), !rest.utf8.contains(0) else {
+        throw TargetError("The target '\(text)' names no abstract socket; write unix-abstract:name.")
+      }
+      self.init(text: text, source: .endpoints([.unixAbstract(name: rest)]), authority: "localhost", hostName: nil)
     case "ipv4", "ipv6":
       let hosts = try Self.hostPorts(rest, of: text, defaultPort: defaultPort)
       var endpoints: [Endpoint] = []

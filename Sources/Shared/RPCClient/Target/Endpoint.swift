@@ -5,6 +5,8 @@ package enum Endpoint: Sendable, Hashable {
   case ipv4(host: String, port: Int)
   case ipv6(host: String, port: Int)
   case unix(path: String)
+  /// A socket in Linux' abstract namespace: its name without the leading NUL.
+  case unixAbstract(name: String)
 }
 
 extension Endpoint: CustomStringConvertible {
@@ -14,16 +16,19 @@ extension Endpoint: CustomStringConvertible {
     case .ipv4(let host, let port): "ipv4:\(host):\(port)"
     case .ipv6(let host, let port): "ipv6:[\(host)]:\(port)"
     case .unix(let path): "unix:\(path)"
+    case .unixAbstract(let name): "unix-abstract:\(name)"
     }
   }
 }
 
 extension Endpoint {
-  /// - Throws: when the host is not numeric or the path is longer than a socket address holds.
+  /// - Throws: when the host is not numeric, the path is longer than a socket address holds, or the endpoint is in the
+  ///   abstract namespace, whose addresses NIO cannot express.
   package func socketAddress() throws -> SocketAddress {
     switch self {
     case .ipv4(let host, let port), .ipv6(let host, let port): try SocketAddress(ipAddress: host, port: port)
     case .unix(let path): try SocketAddress(unixDomainSocketPath: path)
+    case .unixAbstract: throw SocketAddressError.unsupported
     }
   }
 
@@ -58,6 +63,13 @@ extension [Endpoint] {
 }
 
 extension Endpoint {
+  var isTCP: Bool {
+    switch self {
+    case .ipv4, .ipv6: true
+    case .unix, .unixAbstract: false
+    }
+  }
+
   fileprivate var isIPv6: Bool {
     if case .ipv6 = self { true } else { false }
   }

@@ -6,6 +6,7 @@ package struct ConnectFailure: Error, Sendable, Hashable {
     case tls = "TLS handshake"
     case alpn = "ALPN"
     case settings = "waiting for the server's SETTINGS"
+    case health = "health check"
     case established = "connection lost"
   }
 
@@ -26,6 +27,6 @@ package struct ConnectFailure: Error, Sendable, Hashable {
 
 extension ConnectFailure: CustomStringConvertible {
   package var description: String {
-    "\(address): \(phase.rawValue): \(cause)" + (attempt > 1 ? " (attempt \(attempt))" : "")
+    "\(address): \(phase.rawValue): \(cause)" + (attempt > 0 ? " (attempt \(attempt))" : "")
   }
 }
