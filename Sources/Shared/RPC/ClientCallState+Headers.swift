@@ -25,9 +25,12 @@ extension ClientCallState {
       return hasHalfClosed ? nil : .noError
     }
     if isGRPC, status == 200 {
-      if let encoding = fields.value(.grpcEncoding), encoding != "identity" {
-        return abort(
-          .internal, "The server compresses with '\(encoding.prefix(64))', which this client did not accept.")
+      if let field = fields.first(.grpcEncoding) {
+        guard let encoding = fields.withValue(of: field, MessageEncoding.init(name:)) else {
+          let name = fields.value(of: field).prefix(64)
+          return abort(.internal, "The server compresses with '\(name)', which this client did not accept.")
+        }
+        deframer.encoding = encoding
       }
       do throws(RPCError) {
         initialMetadata = try Metadata(fields)

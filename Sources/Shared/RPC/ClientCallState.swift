@@ -38,6 +38,8 @@ package struct ClientCallState: Sendable {
     package var retryPushback: String?
     /// The one message of a method that has one, when the status is OK.
     package var response: ByteBuffer?
+    /// Whether that came compressed.
+    package var wasResponseCompressed = false
 
     package init(code: StatusCode, message: String) {
       self.code = code
@@ -65,7 +67,7 @@ package struct ClientCallState: Sendable {
   static let maxQuotedBytes = 1024
 
   let hasSingleResponse: Bool
-  private var deframer: MessageDeframer
+  var deframer: MessageDeframer
   var phase = Phase.awaitingHeaders
   var hasHalfClosed = false
   var received = ByteBuffer()
@@ -84,6 +86,9 @@ package struct ClientCallState: Sendable {
     }
     deframer = MessageDeframer(maxMessageLength: maxMessageLength)
   }
+
+  /// Whether the message that ``next()`` gave last came compressed.
+  package var wasLastMessageCompressed: Bool { deframer.wasLastCompressed }
 
   package var hasEnded: Bool { outcome != nil }
 
@@ -232,9 +237,8 @@ extension ClientCallState {
 
   /// Refuses the message at the head as soon as its prefix is seen, so that its bytes are not waited for.
   private mutating func checkPrefix() -> Reset? {
-    var (deframer, bytes) = (deframer, received)
     do throws(RPCError) {
-      _ = try deframer.next(from: &bytes)
+      try deframer.checkPrefix(of: received)
       return nil
     } catch {
       return abort(error.code, error.message)
@@ -273,6 +277,7 @@ extension ClientCallState {
       fail(Self.endedInsideMessage)
     } else if let singleResponse {
       outcome.response = singleResponse
+      outcome.wasResponseCompressed = deframer.wasLastCompressed
       phase = .ended(outcome)
     } else {
       fail(RPCError(.unimplemented, "The server sent no message to a method that has one response."))

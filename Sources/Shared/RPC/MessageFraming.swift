@@ -78,19 +78,10 @@ package struct MessageDeframer: Sendable {
   ///   when no encoding was agreed on, for a flag that is neither 0 nor 1 (W18), and for what cannot be inflated (W20).
   package mutating func next(from buffer: inout ByteBuffer) throws(RPCError) -> ByteBuffer? {
     if pendingLength == nil {
-      guard let flag = buffer.getInteger(at: buffer.readerIndex, as: UInt8.self) else { return nil }
-      guard flag == 0 || flag == 1 && encoding != .identity else {
-        throw RPCError(
-          .internal,
-          flag == 1
-            ? "A message is marked as compressed, but no grpc-encoding was announced."
-            : "A message has the flag \(flag); only 0 and 1 are defined.")
-      }
-      guard let length = buffer.getInteger(at: buffer.readerIndex + 1, as: UInt32.self) else { return nil }
-      guard Int(length) <= maxMessageLength else { throw tooLarge("\(length) bytes") }
+      guard let prefix = try prefix(of: buffer) else { return nil }
       buffer.moveReaderIndex(forwardBy: MessageFraming.prefixLength)
-      pendingLength = Int(length)
-      wasLastCompressed = flag == 1
+      pendingLength = prefix.length
+      wasLastCompressed = prefix.isCompressed
     }
     guard let length = pendingLength, let payload = buffer.readSlice(length: length) else { return nil }
     pendingLength = nil
@@ -100,6 +91,27 @@ package struct MessageDeframer: Sendable {
       throw tooLarge("\(length) bytes, inflated,")
     }
     return message
+  }
+
+  /// Refuses the message at the head of `buffer` as soon as its prefix is there, without taking it.
+  ///
+  /// - Throws: what ``next(from:)`` would throw for the prefix.
+  package func checkPrefix(of buffer: ByteBuffer) throws(RPCError) {
+    if pendingLength == nil { _ = try prefix(of: buffer) }
+  }
+
+  private func prefix(of buffer: ByteBuffer) throws(RPCError) -> (isCompressed: Bool, length: Int)? {
+    guard let flag = buffer.getInteger(at: buffer.readerIndex, as: UInt8.self) else { return nil }
+    guard flag == 0 || flag == 1 && encoding != .identity else {
+      throw RPCError(
+        .internal,
+        flag == 1
+          ? "A message is marked as compressed, but no grpc-encoding was announced."
+          : "A message has the flag \(flag); only 0 and 1 are defined.")
+    }
+    guard let length = buffer.getInteger(at: buffer.readerIndex + 1, as: UInt32.self) else { return nil }
+    guard Int(length) <= maxMessageLength else { throw tooLarge("\(length) bytes") }
+    return (flag == 1, Int(length))
   }
 
   private func tooLarge(_ size: String) -> RPCError {

@@ -19,10 +19,10 @@ ALL_CASES = [*PLAIN_CASES, *CLIENT_COMPRESSED, *SERVER_COMPRESSED]
 # What grpcio can play: its server does not learn which requests were compressed, and its client compresses all messages
 # of a stream or none.
 MATRIX = [
-    *[("ours", "ours", case) for case in PLAIN_CASES],
-    *[("ours", "grpcio", case) for case in PLAIN_CASES],
+    *[("ours", "ours", case) for case in ALL_CASES],
+    *[("ours", "grpcio", case) for case in [*PLAIN_CASES, *SERVER_COMPRESSED]],
     *[("grpcio", "ours", case) for case in [*PLAIN_CASES, *SERVER_COMPRESSED, "client_compressed_unary"]],
-    *[("ours", "cpp", case) for case in PLAIN_CASES if case != "server_streaming"],
+    *[("ours", "cpp", case) for case in ALL_CASES],
     *[("cpp", "ours", case) for case in ALL_CASES],
 ]
 

@@ -41,6 +41,8 @@ final class ClientCall: @unchecked Sendable {
     var userAgent = ""
     var maxReceiveMessageLength = MessageDeframer.defaultMaxMessageLength
     var maxSendMessageLength = Int(Int32.max)
+    var requestEncoding = MessageEncoding.identity
+    var minCompressedLength = 0
     var retryBufferLimit = 0
     var retryPolicy: RetryPolicy?
     var timeout: TimeAmount?
@@ -77,7 +79,7 @@ final class ClientCall: @unchecked Sendable {
   private static let unsentLimit = 64 * 1024
 
   enum Next: Sendable {
-    case message(ByteBuffer)
+    case message(ByteBuffer, isCompressed: Bool)
     case end(Outcome, initialMetadata: Metadata)
   }
 
@@ -119,7 +121,7 @@ extension ClientCall {
     }
     if let message {
       guard checkSendLimit(message) else { return }
-      append(message)
+      append(message, mayCompress: true)
       request.hasHalfClosed = true
     }
     if let deadline {
@@ -149,10 +151,10 @@ extension ClientCall {
   }
 
   /// Sends one more message; the continuation gets `nil` when another may follow, or how the call ended.
-  func send(_ message: ByteBuffer, _ continuation: CheckedContinuation<Outcome?, Never>) {
+  func send(_ message: ByteBuffer, mayCompress: Bool, _ continuation: CheckedContinuation<Outcome?, Never>) {
     loop.assertInEventLoop()
     if !request.hasHalfClosed, !isOver, checkSendLimit(message) {
-      append(message)
+      append(message, mayCompress: mayCompress)
       if case .open(let stream, let connection) = phase {
         request.drain(into: &stream.outbound)
         connection.resume(stream)
@@ -206,10 +208,14 @@ extension ClientCall {
     return false
   }
 
-  private func append(_ message: ByteBuffer) {
+  /// What the request's messages are compressed with (W19: each on its own).
+  private var requestEncoding: MessageEncoding { options.requestEncoding ?? settings.requestEncoding }
+
+  private func append(_ message: ByteBuffer, mayCompress: Bool) {
+    let isWorthIt = mayCompress && message.readableBytes >= settings.minCompressedLength
     var framed = ByteBuffer()
     framed.reserveCapacity(message.readableBytes + MessageFraming.prefixLength)
-    MessageFraming.write(message, into: &framed)
+    MessageFraming.write(message, as: isWorthIt ? requestEncoding : .identity, into: &framed)
     request.append(framed)
     guard request.isReplayable, router.reserveRetryBuffer(framed.readableBytes) else { return commitRequest() }
     reservedBytes += framed.readableBytes
@@ -234,6 +240,8 @@ extension ClientCall {
     if case .waiting = phase { true } else { false }
   }
 
+  private static let acceptedEncodings = "\(MessageEncoding.supported)"
+
   /// The header block of the next attempt; `nil` when the call failed because it has none (the deadline has passed,
   /// or metadata is illegal).
   func requestHeaders(now: NIODeadline) -> HeaderFields? {
@@ -252,6 +260,8 @@ extension ClientCall {
     }
     fields.append("te", "trailers")
     fields.append("content-type", "application/grpc")
+    if requestEncoding != .identity { fields.append("grpc-encoding", "\(requestEncoding.name)") }
+    fields.append("grpc-accept-encoding", Self.acceptedEncodings)
     fields.append("user-agent", settings.userAgent)
     if retry.previousAttempts > 0 { fields.append("grpc-previous-rpc-attempts", String(retry.previousAttempts)) }
     do throws(RPCError) {
@@ -381,7 +391,7 @@ extension ClientCall {
       switch state.next() {
       case .message(let message):
         messageWaiter = nil
-        waiter.resume(returning: .message(message))
+        waiter.resume(returning: .message(message, isCompressed: state.wasLastMessageCompressed))
       case .end(let outcome):
         messageWaiter = nil
         if !isOver {

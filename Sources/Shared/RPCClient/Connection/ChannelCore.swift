@@ -76,6 +76,7 @@ extension ChannelCore: ClientCall.Router {
       maxReceiveMessageLength: min(
         configuration.maxReceiveMessageLength, method?.maxResponseMessageBytes ?? .max),
       maxSendMessageLength: min(configuration.maxSendMessageLength, method?.maxRequestMessageBytes ?? .max),
+      requestEncoding: configuration.requestEncoding, minCompressedLength: configuration.minCompressedLength,
       retryBufferLimit: configuration.retryBufferLimit,
       retryPolicy: method?.retryPolicy ?? configuration.retryPolicy,
       timeout: method?.timeout, waitForReady: method?.waitForReady ?? false)

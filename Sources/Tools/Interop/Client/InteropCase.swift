@@ -14,6 +14,10 @@ enum InteropCase: String, CaseIterable {
   case cancelAfterBegin = "cancel_after_begin"
   case cancelAfterFirstResponse = "cancel_after_first_response"
   case timeoutOnSleepingServer = "timeout_on_sleeping_server"
+  case clientCompressedUnary = "client_compressed_unary"
+  case serverCompressedUnary = "server_compressed_unary"
+  case clientCompressedStreaming = "client_compressed_streaming"
+  case serverCompressedStreaming = "server_compressed_streaming"
 
   // Of our own.
   case statusEdges = "status_edges"
