@@ -10,6 +10,7 @@ import pytest
 from grpc.testing import empty_pb2, messages_pb2, test_pb2_grpc
 
 import certificates
+import grpcio_client
 import peers
 
 SECONDS = 60
@@ -159,6 +160,25 @@ def test_w40_a_deadline_ends_a_stream_that_waits(stub):
         list(stub.StreamingOutputCall(request, timeout=0.2))
     assert error.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
     stub.EmptyCall(empty_pb2.Empty(), timeout=SECONDS)
+
+
+def test_a_client_that_cancels_call_after_call_is_not_cut_off(stub):
+    """WIRE 1, 1 (b): libnghttp2 by itself ends the connection near the 1067th."""
+    held = grpcio_client.Requests()
+    witness = stub.FullDuplexCall(iter(held), timeout=SECONDS)  # dies with its connection
+    once = messages_pb2.ResponseParameters(size=1)
+    held.put(messages_pb2.StreamingOutputCallRequest(response_parameters=[once]))
+    next(witness)
+    never = messages_pb2.ResponseParameters(size=1, interval_us=2**31 - 1)
+    request = messages_pb2.StreamingOutputCallRequest(response_parameters=[once, never])
+    for _ in range(2500):
+        call = stub.StreamingOutputCall(request, timeout=SECONDS)
+        next(call)  # it has begun at the server
+        call.cancel()
+    held.put(messages_pb2.StreamingOutputCallRequest(response_parameters=[once]))
+    assert len(next(witness).payload.body) == 1
+    held.end()
+    assert next(witness, None) is None
 
 
 # --- certificates -----------------------------------------------------------------------------------------------------
