@@ -5,6 +5,7 @@ grpcio does not tell a handler whether a request came compressed, so that this s
 
 import concurrent.futures
 import contextlib
+import pathlib
 import time
 
 import grpc
@@ -78,8 +79,8 @@ def _echo_status(request, context):
 
 
 @contextlib.contextmanager
-def serving(keys: certificates.Keys | None):
-    """Serves on the loopback; over TLS if there are keys. Gives the port."""
+def serving(keys: certificates.Keys | None, unix_socket: pathlib.Path | None = None):
+    """Serves on the loopback, over TLS if there are keys, and at a path, in cleartext. Gives the port."""
     server = grpc.server(concurrent.futures.ThreadPoolExecutor(max_workers=8), options=[("grpc.so_reuseport", 0)])
     test_pb2_grpc.add_TestServiceServicer_to_server(TestService(), server)
     if keys:
@@ -87,6 +88,8 @@ def serving(keys: certificates.Keys | None):
         port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([pair]))
     else:
         port = server.add_insecure_port("127.0.0.1:0")
+    if unix_socket:
+        server.add_insecure_port(f"unix:{unix_socket}")
     server.start()
     try:
         yield port

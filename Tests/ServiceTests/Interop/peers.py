@@ -22,14 +22,19 @@ SECONDS = 120  # a bound, not an expectation: debug builds on a busy machine
 
 
 @contextlib.contextmanager
-def server(implementation: str, keys: certificates.Keys | None):
-    """Runs a server on the loopback; over TLS if there are keys. Gives its port."""
+def server(implementation: str, keys: certificates.Keys | None, unix_socket: pathlib.Path | None = None):
+    """Runs a server on the loopback; over TLS if there are keys. Gives its port.
+
+    With `unix_socket`, it listens there as well, in cleartext; gRPC C++ does not.
+    """
     if implementation == "grpcio":
-        with grpcio_server.serving(keys) as port:
+        with grpcio_server.serving(keys, unix_socket) as port:
             yield port
         return
     command = [OURS / "interop-server"] if implementation == "ours" else [cpp_peer(), "server"]
-    with _process([*command, "--port=0", *(_server_tls(keys) if keys else [])]) as port:
+    tls = _server_tls(keys) if keys else []
+    unix = [f"--unix_socket={unix_socket}"] if unix_socket else []
+    with _process([*command, "--port=0", *tls, *unix]) as port:
         yield port
 
 

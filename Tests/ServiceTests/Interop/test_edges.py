@@ -4,6 +4,8 @@ Source: WIRE by the rule's number in each test's name or comment; the oracle is 
 """
 
 import concurrent.futures
+import pathlib
+import tempfile
 
 import grpc
 import pytest
@@ -179,6 +181,29 @@ def test_a_client_that_cancels_call_after_call_is_not_cut_off(stub):
     assert len(next(witness).payload.body) == 1
     held.end()
     assert next(witness, None) is None
+
+
+# --- Unix sockets -----------------------------------------------------------------------------------------------------
+
+@pytest.fixture
+def unix_socket():
+    # Not below pytest's folders: a socket's path has at most 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="interop-") as directory:
+        yield pathlib.Path(directory) / "server.sock"
+
+
+def test_grpcio_reaches_our_server_at_a_unix_socket(unix_socket):
+    with peers.server("ours", None, unix_socket), grpc.insecure_channel(f"unix:{unix_socket}") as channel:
+        for case in ("large_unary", "ping_pong", "custom_metadata", "cancel_after_first_response"):
+            grpcio_client.CASES[case](channel)
+
+
+def test_our_client_reaches_grpcio_at_a_unix_socket(unix_socket):
+    with peers.server("grpcio", None, unix_socket):
+        for case in ("large_unary", "ping_pong", "custom_metadata", "cancel_after_first_response"):
+            command = [peers.OURS / "interop-client", f"--server_uri=unix:{unix_socket}", f"--test_case={case}"]
+            result = peers.run(command)
+            assert result.returncode == 0, result.stderr
 
 
 # --- certificates -----------------------------------------------------------------------------------------------------

@@ -24,7 +24,11 @@ struct InteropClient: AsyncParsableCommand {
   var serverHostOverride: String?
 
   @Option(name: .customLong("server_port"), help: "The port to connect to.")
-  var serverPort: Int
+  var serverPort: Int?
+
+  @Option(
+    name: .customLong("server_uri"), help: "A target such as unix:/run/server.sock, instead of a host and a port.")
+  var serverURI: String?
 
   @Option(name: .customLong("test_case"), help: "The case to run.")
   var testCase: InteropCase
@@ -39,7 +43,12 @@ struct InteropClient: AsyncParsableCommand {
   var authorityFile: String?
 
   func validate() throws {
-    guard (1...65535).contains(serverPort) else { throw ValidationError("--server_port must be from 1 to 65535.") }
+    guard (serverPort == nil) != (serverURI == nil) else {
+      throw ValidationError("Either --server_port or --server_uri is needed.")
+    }
+    if let serverPort, !(1...65535).contains(serverPort) {
+      throw ValidationError("--server_port must be from 1 to 65535.")
+    }
     guard !useTestCA || authorityFile != nil else { throw ValidationError("--use_test_ca needs --ca_file.") }
   }
 
@@ -53,8 +62,8 @@ struct InteropClient: AsyncParsableCommand {
     }
     let host = serverHost.contains(":") ? "[\(serverHost)]" : serverHost
     let channel = try RPCClientChannel(
-      target: "dns:\(host):\(serverPort)", tls: tls, eventLoopGroup: MultiThreadedEventLoopGroup.singleton,
-      configuration: configuration)
+      target: serverURI ?? "dns:\(host):\(serverPort ?? 0)", tls: tls,
+      eventLoopGroup: MultiThreadedEventLoopGroup.singleton, configuration: configuration)
     do {
       try await InteropCases(channel: channel).run(testCase)
       await channel.close()

@@ -27,6 +27,9 @@ struct InteropServer: AsyncParsableCommand {
   @Option(help: "The address to listen on.")
   var host = "127.0.0.1"
 
+  @Option(name: .customLong("unix_socket"), help: "A path to listen at as well, in cleartext.")
+  var unixSocket: String?
+
   @Option(name: .customLong("use_tls"), help: "Whether to serve over TLS.")
   var useTLS = false
 
@@ -49,8 +52,10 @@ struct InteropServer: AsyncParsableCommand {
       let identity = TLSIdentityFiles(certificateChain: certificateFile, privateKey: keyFile)
       tls = try ServerTLS(ServerTLSFiles(identity: identity))
     }
+    var listen = [RPCServer.Listen(.tcp(host: host, port: port), tls: tls)]
+    if let unixSocket { listen.append(RPCServer.Listen(.unix(path: unixSocket))) }
     let server = RPCServer(
-      listen: [RPCServer.Listen(.tcp(host: host, port: port), tls: tls)], services: [TestService()],
+      listen: listen, services: [TestService()],
       eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: Logger(label: "interop-server"))
     for case .tcp(_, let port) in try await server.start() { print("listening on \(port)") }
     fflush(nil)  // whoever started this may read it through a pipe
