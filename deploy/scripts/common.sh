@@ -55,6 +55,30 @@ ensure_swift() {
   esac
 }
 
+# Builds, saying every half minute how far it is; on failure shows where, and ends. Usage: swift_build LOG option…
+swift_build() {
+  local output=$1 reporter status=0
+  shift
+  report_build "$output" &
+  reporter=$!
+  # In the foreground, so that Ctrl-C ends it.
+  swift build --package-path "$root" "$@" >"$output" 2>&1 || status=$?
+  kill "$reporter" 2>/dev/null || true
+  wait "$reporter" 2>/dev/null || true
+  [ "$status" -eq 0 ] && return 0
+  grep -E '^[^ ]+:[0-9]+:[0-9]+: error:|^error:' "$output" | sort -u | head -n 40 >&2
+  fail "the build failed; its output is in $output"
+}
+
+report_build() { # log file: until the script that started it is gone
+  local progress last=
+  while sleep 30 && kill -0 $$ 2>/dev/null; do
+    progress=$(grep -o '^\[[0-9]*/[0-9]*\]' "$1" | tail -n 1 || true)
+    [ "$progress" = "$last" ] || log "building: step ${progress//[\[\]]/}"
+    last=$progress
+  done
+}
+
 # Makes (or reuses) a Python environment with the requirements in a file. Usage: ensure_venv DIR FILE
 ensure_venv() {
   local directory=$1 requirements=$2
