@@ -33,7 +33,21 @@ extension HTTP2ErrorCode: CustomStringConvertible {
 
 /// The session cannot go on: the connection is to be closed. `text` is the library's reason.
 package struct HTTP2SessionError: Error, Sendable, Hashable {
-  package var text: String
+  package enum Cause: Sendable, Hashable {
+    case protocolViolation
+    /// More CONTINUATION frames than ``HTTP2Session/Configuration/maxContinuations``.
+    case tooManyContinuations
+    /// A header block came to more than ``HTTP2Session/Configuration/maxDecodedHeaders``.
+    case headersTooLarge
+    /// The peer asks for acknowledgements and does not read them.
+    case tooManyUnsentAcknowledgements
+  }
 
-  package init(_ text: String) { self.text = text }
+  package var text: String
+  package var cause: Cause
+
+  package init(_ text: String, _ cause: Cause = .protocolViolation) {
+    self.text = text
+    self.cause = cause
+  }
 }

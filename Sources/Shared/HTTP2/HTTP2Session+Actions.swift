@@ -69,6 +69,7 @@ extension HTTP2Session {
 
   /// Bytes were appended to ``HTTP2Stream/outbound``.
   package func resume(_ stream: HTTP2Stream) {
+    account(stream)
     if stream.outbound.readableBytes > configuration.outboundHighWatermark { stream.isAboveWatermark = true }
     guard stream.isDeferred, isOpen(stream) else { return }
     stream.isDeferred = false

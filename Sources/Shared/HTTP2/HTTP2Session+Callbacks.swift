@@ -103,11 +103,17 @@ private let onBeginHeaders: nghttp2_on_begin_headers_callback = { _, frame, user
 }
 
 private let onHeader: nghttp2_on_header_callback = { _, _, name, nameLength, value, valueLength, _, userData in
-  guard let session = unsafe owner(userData), session.blockStream != nil, !session.block.isOverLimit else { return 0 }
+  guard let session = unsafe owner(userData) else { return 0 }
+  session.decodedSize += nameLength + valueLength + 32
+  guard session.decodedSize <= session.configuration.maxDecodedHeaders else {
+    return Int32(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue)
+  }
+  guard session.blockStream != nil, !session.block.isOverLimit else { return 0 }
   // Beyond the limit nothing is kept, but the library goes on decoding, so that its table stays right for the streams
   // to come (CVE-2024-7246's lesson).
   guard session.block.listSize + nameLength + valueLength + 32 <= session.configuration.maxHeaderListSize else {
     session.block.isOverLimit = true
+    session.counters.oversizedHeaders += 1
     return 0
   }
   unsafe session.block.append(
@@ -274,6 +280,8 @@ private let readBody: nghttp2_data_source_read_callback = { library, id, buffer,
         from: UnsafeRawBufferPointer(rebasing: bytes.prefix(count)))
     }
     stream.outbound.moveReaderIndex(forwardBy: count)
+    stream.sentSinceMark = stream.outbound.readableBytes == 0 ? nil : stream.sentSinceMark.map { $0 + count }
+    session.account(stream)
     if stream.isAboveWatermark, stream.outbound.readableBytes <= session.configuration.outboundLowWatermark {
       stream.isAboveWatermark = false
       session.append(.writable(stream))

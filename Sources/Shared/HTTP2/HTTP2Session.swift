@@ -32,12 +32,15 @@ package import RPC
     package var outboundHighWatermark = 64 * 1024
     /// Outbound bytes of a stream at which ``HTTP2Event/writable(_:)`` follows.
     package var outboundLowWatermark = 16 * 1024
-    /// Resets that a peer may send: a burst, then so many per second. The library's own 1000/33 cuts off busy gRPC
-    /// clients, which reset a stream for every deadline and cancellation (WIRE 1.1).
-    package var resetBurst: UInt64 = 10_000
-    package var resetsPerSecond: UInt64 = 1_000
+    /// Resets that the library lets a peer send: a burst, then so many per second. Its own 1000/33 cuts off busy gRPC
+    /// clients, which reset a stream for every deadline and cancellation (WIRE 1.1). A server counts for itself.
+    package var resetBurst: UInt64 = 100_000
+    package var resetsPerSecond: UInt64 = 10_000
     /// CONTINUATION frames of one header block; more end the connection (CVE-2024-28182).
     package var maxContinuations = 8
+    /// What one header block may come to, decoded, before the connection is given up. Far above
+    /// ``maxHeaderListSize``, which only costs the stream: a few kilobytes can name megabytes ("HPACK bomb").
+    package var maxDecodedHeaders = 1024 * 1024
 
     package init() {}
   }
@@ -52,6 +55,10 @@ package import RPC
   @safe @exclusivity(unchecked) package var hasSentHeadersOrData = false
   /// Streams that are neither closed nor refused.
   @safe @exclusivity(unchecked) package private(set) var liveStreams: [HTTP2Stream] = []
+  /// Bytes in the outbound buffers of all streams: what waits for the peer's windows, or for the socket.
+  @safe @exclusivity(unchecked) package internal(set) var bufferedBytes = 0
+  /// The number of the header block that is being received, or `nil` between blocks.
+  package var openHeaderBlock: Int? { blockStream == nil ? nil : blockNumber }
   /// The highest stream of the peer that was accepted.
   @safe @exclusivity(unchecked) package internal(set) var lastPeerStreamID: Int32 = 0
 
@@ -66,6 +73,9 @@ package import RPC
   /// The block being received and the stream it belongs to; header blocks never interleave on a connection.
   @safe @exclusivity(unchecked) var block = HeaderFields()
   @safe @exclusivity(unchecked) var blockStream: HTTP2Stream?
+  @safe @exclusivity(unchecked) private var blockNumber = 0
+  /// Σ(name + value + 32) of the block, what was not kept included.
+  @safe @exclusivity(unchecked) var decodedSize = 0
 
   package init(role: Role, configuration: Configuration = Configuration()) {
     self.role = role
@@ -141,6 +151,8 @@ package import RPC
 
   package var wantsRead: Bool { unsafe nghttp2_session_want_read(session) != 0 }
   package var wantsWrite: Bool { unsafe nghttp2_session_want_write(session) != 0 }
+  /// Frames that wait to be sent, DATA of open streams aside.
+  package var unsentFrames: Int { unsafe nghttp2_session_get_outbound_queue_size(session) }
   /// Everything is said on both sides, or the session broke: the connection can be closed.
   package var isFinished: Bool { !wantsRead && !wantsWrite }
 
@@ -177,6 +189,25 @@ extension HTTP2Session {
       last.slot = stream.slot
     }
     stream.slot = -1
+    bufferedBytes -= stream.accountedBytes
+    stream.accountedBytes = 0
+  }
+
+  /// The stream's outbound buffer grew or shrank.
+  func account(_ stream: HTTP2Stream) {
+    guard stream.slot >= 0 else { return }
+    let bytes = stream.outbound.readableBytes
+    bufferedBytes += bytes - stream.accountedBytes
+    stream.accountedBytes = bytes
+  }
+
+  /// Streams whose bytes have waited since this was last asked without `minBytes` of them being sent.
+  package func stalledStreams(minBytes: Int) -> [HTTP2Stream] {
+    liveStreams.filter { stream in
+      guard stream.outbound.readableBytes > 0 else { return false }
+      defer { stream.sentSinceMark = 0 }
+      return stream.sentSinceMark.map { $0 < minBytes } ?? false
+    }
   }
 
   func recycle(_ stream: HTTP2Stream) {
@@ -186,6 +217,8 @@ extension HTTP2Session {
 
   func beginBlock(for stream: HTTP2Stream?) {
     blockStream = stream
+    blockNumber &+= 1
+    decodedSize = 0
     block.removeAll()
   }
 
@@ -198,22 +231,13 @@ extension HTTP2Session {
 
   func failure(_ code: Int32) -> HTTP2SessionError {
     let text = unsafe String(cString: nghttp2_strerror(code))
-    return HTTP2SessionError(diagnostic.isEmpty ? text : "\(text): \(diagnostic)")
+    let cause: HTTP2SessionError.Cause =
+      switch code {
+      case Int32(NGHTTP2_ERR_TOO_MANY_CONTINUATIONS.rawValue): .tooManyContinuations
+      case Int32(NGHTTP2_ERR_FLOODED.rawValue): .tooManyUnsentAcknowledgements
+      case Int32(NGHTTP2_ERR_CALLBACK_FAILURE.rawValue): .headersTooLarge
+      default: .protocolViolation
+      }
+    return HTTP2SessionError(diagnostic.isEmpty ? text : "\(text): \(diagnostic)", cause)
   }
-}
-
-/// What budgets against a hostile peer are counted from (WIRE 3).
-package struct PeerCounters: Sendable, Hashable {
-  /// RST_STREAM received.
-  package var resets = 0
-  /// Streams that we reset because the peer broke a rule ("MadeYouReset").
-  package var provokedResets = 0
-  /// Streams refused for being over the limit.
-  package var refusedStreams = 0
-  package var pings = 0
-  package var settings = 0
-  /// DATA frames with neither bytes nor END_STREAM.
-  package var emptyData = 0
-
-  package init() {}
 }

@@ -31,6 +31,9 @@ package final class HTTP2Stream {
   /// Client: the request's HEADERS went out; before, it is certain that the server knows nothing of the call.
   @safe @exclusivity(unchecked) package internal(set) var hasSentHeaders = false
 
+  /// Over, in order or by reset, though the driver may not have come to that event yet.
+  package var isOver: Bool { slot < 0 }
+
   // What follows is the session's.
 
   /// Index in the session's list of live streams.
@@ -45,6 +48,10 @@ package final class HTTP2Stream {
   @safe @exclusivity(unchecked) var isAboveWatermark = false
   @safe @exclusivity(unchecked) var resetByPeer = false
   @safe @exclusivity(unchecked) var resetByUs = false
+  /// Of ``outbound``, the bytes that are in ``HTTP2Session/bufferedBytes``.
+  @safe @exclusivity(unchecked) var accountedBytes = 0
+  /// Bytes sent since a look for stalled streams found some waiting; `nil` when none have waited since.
+  @safe @exclusivity(unchecked) var sentSinceMark: Int?
   /// A request whose HEADERS could not go out.
   @safe @exclusivity(unchecked) var wasNeverSent = false
 
@@ -76,6 +83,8 @@ package final class HTTP2Stream {
     resetByUs = false
     wasNeverSent = false
     hasSentHeaders = false
+    accountedBytes = 0
+    sentSinceMark = nil
     ending = .open
     if inbound.capacity > Self.largestPooledBuffer { inbound = ByteBuffer() } else { inbound.clear() }
     if outbound.capacity > Self.largestPooledBuffer { outbound = ByteBuffer() } else { outbound.clear() }

@@ -20,6 +20,8 @@ package struct CallLogInterceptor: ServerInterceptor {
     self.now = now
   }
 
+  package var seesRefusedCalls: Bool { true }
+
   package func intercept(_ context: ServerContext, next: () async throws -> Void) async throws {
     let start = now()
     do {

@@ -10,6 +10,8 @@ package import RPC
 package struct CorrelationInterceptor: ServerInterceptor {
   package init() {}
 
+  package var seesRefusedCalls: Bool { true }
+
   package func intercept(_ context: ServerContext, next: () async throws -> Void) async throws {
     let offered = context.requestMetadata[IdentityMetadata.correlationID]
     let id = offered.flatMap { Self.isAcceptable($0) ? $0 : nil } ?? UUID().uuidString.lowercased()

@@ -11,6 +11,8 @@ package struct ErrorShapingInterceptor: ServerInterceptor {
   /// - Parameter domain: of this process's errors, such as `patient.clinicavoice`.
   package init(domain: String) { self.domain = domain }
 
+  package var seesRefusedCalls: Bool { true }
+
   package func intercept(_ context: ServerContext, next: () async throws -> Void) async throws {
     do {
       try await next()

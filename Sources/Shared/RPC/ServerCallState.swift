@@ -8,12 +8,14 @@ package struct ServerCallState {
   /// What a request's headers ask for.
   package struct Request: Sendable {
     package var timeout: Duration?
-    package var authority: String
-    package var metadata: Metadata
+    package var authority = ""
+    package var metadata: Metadata = [:]
     /// Of the request's messages that are marked as compressed.
     package var encoding = MessageEncoding.identity
     /// What the caller can read.
     package var acceptedEncodings = AcceptedEncodings()
+
+    package init() {}
   }
 
   package enum OnHeaders {
@@ -67,7 +69,7 @@ package struct ServerCallState {
         RPCError(
           .resourceExhausted, "The request's headers are larger than the limit (option: maxHeaderListSize)."))
     }
-    var result = Request(timeout: nil, authority: "", metadata: [:])
+    var result = Request()
     var isPost = false
     var isGRPC = false
     var host: HeaderFields.Field?

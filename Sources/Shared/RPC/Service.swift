@@ -32,7 +32,16 @@ package protocol ServiceRegistrar {
 ///
 /// The first interceptor of a server is the outermost. On a streaming call `next` returns when the handler does.
 package protocol ServerInterceptor: Sendable {
+  /// Whether it also runs around calls that the runtime refuses before any handler: for an unknown method, a broken
+  /// header, a limit, a deadline that passed. For such as log, count or name calls; `next` throws there, always.
+  /// False by default.
+  var seesRefusedCalls: Bool { get }
+
   /// Calls `next` at most once to go on inwards; to refuse the call, throws without calling it. An error thrown here
   /// is the status of the call, whether or not the handler ran.
   func intercept(_ context: ServerContext, next: () async throws -> Void) async throws
+}
+
+extension ServerInterceptor {
+  package var seesRefusedCalls: Bool { false }
 }

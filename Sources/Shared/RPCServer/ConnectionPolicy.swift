@@ -5,8 +5,14 @@ package import NIOCore
 /// Source: gRFCs A8 and A9, gRPC keepalive.md; WIRE W45–W49.
 package struct ConnectionPolicy: Sendable {
   package struct Configuration: Sendable {
-    /// From the connection's start to the client's SETTINGS acknowledgement.
+    /// From the connection's start, TLS included, to the client's SETTINGS acknowledgement.
     package var handshakeTimeout: TimeAmount = .seconds(10)
+    /// From the first byte of a header block to its last.
+    package var headerBlockTimeout: TimeAmount = .seconds(10)
+    /// How long the socket may take nothing, and a call's response ``minStallBytes`` at least, while bytes wait for it:
+    /// a reader slower than that is given up.
+    package var stallTimeout: TimeAmount = .seconds(60)
+    package var minStallBytes = 1024
     /// Silence after which the server pings.
     package var keepaliveTime: TimeAmount = .hours(2)
     /// Silence after such a ping that ends the connection.
@@ -35,13 +41,18 @@ package struct ConnectionPolicy: Sendable {
     case beginDrain(reason: String)
     /// The second GOAWAY is due.
     case finishDrain
-    /// GOAWAY(ENHANCE_YOUR_CALM, `too_many_pings`), then close.
-    case tooManyPings
+    /// GOAWAY(ENHANCE_YOUR_CALM), then close.
+    case exceeded(ServerBudget)
+    /// Look for streams whose bytes wait; tell what was found by ``outputWaits(_:now:)``.
+    case checkStalls
     case close(reason: String)
   }
 
   private let configuration: Configuration
   private var handshakeDeadline: NIODeadline?
+  private var headerBlock: (number: Int, deadline: NIODeadline)?
+  private var blockedDeadline: NIODeadline?
+  private var stallCheck: NIODeadline?
   private var lastRead: NIODeadline
   private var pingDeadline: NIODeadline?
   private var idleSince: NIODeadline?
@@ -70,6 +81,28 @@ package struct ConnectionPolicy: Sendable {
 
   package mutating func handshakeCompleted() { handshakeDeadline = nil }
 
+  /// The header block that is incomplete after a read, if one is.
+  package mutating func headerBlockIsOpen(_ number: Int?, now: NIODeadline) {
+    guard let number else { return headerBlock = nil }
+    if headerBlock?.number != number { headerBlock = (number, now + configuration.headerBlockTimeout) }
+  }
+
+  /// The socket takes no more bytes, or takes them again.
+  package mutating func outputIsBlocked(_ isBlocked: Bool, now: NIODeadline) {
+    if !isBlocked {
+      blockedDeadline = nil
+    } else if blockedDeadline == nil {
+      blockedDeadline = now + configuration.stallTimeout
+    }
+  }
+
+  /// Whether bytes of responses are left after all was sent that can be sent.
+  package mutating func outputWaits(_ waits: Bool, now: NIODeadline) {
+    if !waits { stallCheck = nil } else if stallCheck == nil { stallCheck = now + configuration.stallTimeout }
+  }
+
+  package var minStallBytes: Int { configuration.minStallBytes }
+
   /// A call started, or the last one ended.
   package mutating func callsChanged(count: Int, now: NIODeadline) {
     if count > 0 { idleSince = nil } else if idleSince == nil { idleSince = now }
@@ -87,7 +120,7 @@ package struct ConnectionPolicy: Sendable {
     defer { lastClientPing = now }
     guard let last = lastClientPing, now < last + interval else { return nil }
     strikes += 1
-    return strikes > configuration.forgivenPings ? .tooManyPings : nil
+    return strikes > configuration.forgivenPings ? .exceeded(.pings) : nil
   }
 
   /// The connection is to be drained; `grace` bounds how long.
@@ -114,9 +147,15 @@ package struct ConnectionPolicy: Sendable {
   /// When ``tick(now:)`` has something to do at the earliest.
   package var nextDeadline: NIODeadline {
     var next = pingDeadline ?? lastRead + configuration.keepaliveTime
-    for deadline in [handshakeDeadline, ageDeadline, drainPingDeadline, hardEnd, idleDeadline] {
-      if let deadline { next = min(next, deadline) }
-    }
+    func consider(_ deadline: NIODeadline?) { if let deadline, deadline < next { next = deadline } }
+    consider(handshakeDeadline)
+    consider(headerBlock?.deadline)
+    consider(blockedDeadline)
+    consider(stallCheck)
+    consider(ageDeadline)
+    consider(drainPingDeadline)
+    consider(hardEnd)
+    consider(idleDeadline)
     return next
   }
 
@@ -127,9 +166,15 @@ package struct ConnectionPolicy: Sendable {
 
   package mutating func tick(now: NIODeadline) -> Action? {
     func isDue(_ deadline: NIODeadline?) -> Bool { deadline.map { $0 <= now } ?? false }
-    if isDue(handshakeDeadline) { return .close(reason: "The HTTP/2 handshake took too long.") }
+    if isDue(handshakeDeadline) { return .exceeded(.handshakeTime) }
+    if isDue(headerBlock?.deadline) { return .exceeded(.headerBlockTime) }
+    if isDue(blockedDeadline) { return .exceeded(.connectionStall) }
     if isDue(hardEnd) { return .close(reason: "The calls in flight outlasted the grace of the drain.") }
     if isDue(pingDeadline) { return .close(reason: "A keepalive ping was not answered.") }
+    if isDue(stallCheck) {
+      stallCheck = nil
+      return .checkStalls
+    }
     if isDue(drainPingDeadline) {
       drainPingDeadline = nil
       return .finishDrain

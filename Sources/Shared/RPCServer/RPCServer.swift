@@ -60,9 +60,11 @@ package final class RPCServer: Sendable {
         listeners.append(
           try await ServerListener.bind(
             place.address, tls: place.tls, group: group, maxConnections: shared.configuration.maxConnections,
-            logger: shared.logger, handshakeTimeout: shared.configuration.connection.handshakeTimeout
-          ) { [self] channel, peer in
-            try attach(to: channel, peer: peer)
+            handshakeTimeout: shared.configuration.connection.handshakeTimeout
+          ) { [self] channel, peer, accepted in
+            try attach(to: channel, peer: peer, accepted: accepted)
+          } refused: { [shared] refusal, peer in
+            shared.trips.tripped(ServerBudget(refusal), peer: peer, now: .now())
           })
       }
     } catch {
@@ -81,7 +83,9 @@ package final class RPCServer: Sendable {
   }
 
   /// Serves on a channel that somebody else made: the in-process transport, a test. Call on the channel's loop.
-  package func attach(to channel: any Channel, peer: Peer) throws {
+  ///
+  /// - Parameter accepted: when the connection was made, if that was not now.
+  package func attach(to channel: any Channel, peer: Peer, accepted: NIODeadline? = nil) throws {
     let isAccepted = state.withLock { state in
       guard !state.isShuttingDown else { return false }
       state.connections[ObjectIdentifier(channel)] = channel
@@ -90,7 +94,7 @@ package final class RPCServer: Sendable {
     guard isAccepted else { return channel.close(promise: nil) }
     channel.closeFuture.whenComplete { [self] _ in forget(channel) }
     try channel.pipeline.syncOperations.addHandler(
-      ServerConnection(shared, peer: peer, now: channel.eventLoop.now))
+      ServerConnection(shared, peer: peer, now: accepted ?? channel.eventLoop.now))
   }
 
   /// Waits for the end of the server; starts it first if that was not done.
@@ -141,6 +145,19 @@ package final class RPCServer: Sendable {
   /// The services that are served: for health and reflection.
   package var services: [ServiceDescriptor] { shared.router.services }
 
+  /// How often peers exceeded a budget, by budget.
+  package var budgetTrips: [ServerBudget: Int] { shared.trips.counts }
+
   /// Handlers that run now, those included whose caller is gone.
   package var callsInFlight: Int { shared.inFlight.count }
+}
+
+extension ServerBudget {
+  init(_ refusal: ConnectionRefusal) {
+    switch refusal {
+    case .tooManyConnections: self = .connections
+    case .noDescriptors: self = .descriptors
+    case .handshakeTimeout: self = .handshakeTime
+    }
+  }
 }

@@ -16,7 +16,12 @@ package struct RPCServerConfiguration: Sendable {
   package var maxResponseHeaderListSize = 8 * 1024
   /// Calls that may run at once in the whole server; those above fail with RESOURCE_EXHAUSTED. `nil`: no limit.
   package var maxCallsInFlight: Int? = 10_000
-  /// Connections at once; those above are closed on arrival. `nil`: no limit.
+  /// Response bytes that may wait on one connection, for its windows or its socket, when another message is to join
+  /// them; beyond that the call fails with RESOURCE_EXHAUSTED. A stream alone waits at a far lower mark.
+  package var maxBufferedBytes = 32 * 1024 * 1024
+  /// Frames other than DATA that may wait for a socket that takes nothing; beyond that the connection ends.
+  package var maxUnsentFrames = 10_000
+  /// Connections at once, for each listener; those above are closed on arrival. `nil`: no limit.
   package var maxConnections: Int? = 10_000
   /// Limits of each connection.
   package var http2 = HTTP2Session.Configuration()

@@ -78,9 +78,12 @@ struct ResponseStatus {
     session.submitResponse(stream, fixed: headers, extra: extra.listSize <= limit ? extra : encodings)
   }
 
-  /// A bare HTTP answer for what is no gRPC call (W8).
-  static func sendHTTP(_ status: Int, on stream: HTTP2Stream, of session: HTTP2Session) {
-    session.submitResponseWithoutBody(stream, fixed: status == 415 ? unsupportedMediaType : methodNotAllowed)
+  /// A bare HTTP answer for what is no gRPC call (W8), with the metadata that interceptors left for it.
+  static func sendHTTP(_ status: Int, context: ServerContext, on stream: HTTP2Stream, of session: HTTP2Session) {
+    var extra = HeaderFields()
+    do throws(RPCError) { try extra.append(context.trailingMetadata) } catch { extra.removeAll() }
+    session.submitResponseWithoutBody(
+      stream, fixed: status == 415 ? unsupportedMediaType : methodNotAllowed, extra: extra)
   }
 }
 

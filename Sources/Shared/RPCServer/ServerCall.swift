@@ -25,7 +25,9 @@ final class ServerCall: @unchecked Sendable {
   @exclusivity(unchecked) private(set) var state: ServerCallState
   @exclusivity(unchecked) private var request: ByteBuffer?
   @exclusivity(unchecked) private var task: Task<Void, Never>?
-  @exclusivity(unchecked) private var isHandlerRunning = false
+  @exclusivity(unchecked) private(set) var isHandlerRunning = false
+  @exclusivity(unchecked) private var wasStarted = false
+  @exclusivity(unchecked) private var refusal: Refusal?
   /// The response of a method that has one is in the stream's buffer, not yet announced.
   @exclusivity(unchecked) private var hasStagedResponse = false
 
@@ -86,11 +88,38 @@ final class ServerCall: @unchecked Sendable {
   /// Starts the handler: at once, on this stack, until it first waits.
   func start(request: ByteBuffer?, interceptors: [any ServerInterceptor]) {
     self.request = request
-    isHandlerRunning = true
     inFlight.started()
+    run(interceptors) { call in try await call.route.run(call) }
+  }
+
+  /// Why a call gets no handler.
+  enum Refusal: Sendable {
+    case status(RPCError)
+    /// It is no gRPC call: a bare HTTP answer.
+    case http(Int)
+
+    var error: RPCError {
+      switch self {
+      case .status(let error): error
+      case .http(let status): RPCError(.unknown, "The request is not gRPC: HTTP status \(status).")
+      }
+    }
+  }
+
+  /// Answers the call without a handler, inside the interceptors that see such calls.
+  func refuse(_ refusal: Refusal, observers: [any ServerInterceptor]) {
+    self.refusal = refusal
+    run(observers) { _ in throw refusal.error }
+  }
+
+  private func run(
+    _ interceptors: [any ServerInterceptor], around body: @escaping @Sendable (ServerCall) async throws -> Void
+  ) {
+    isHandlerRunning = true
+    wasStarted = true
     let task = Task.immediate(executorPreference: executor) {
       do {
-        try await self.run(interceptors[...])
+        try await self.run(interceptors[...], body)
         self.onLoop { $0.finish(nil) }
       } catch {
         let error = RPCError(wrapping: error)
@@ -100,9 +129,11 @@ final class ServerCall: @unchecked Sendable {
     if isHandlerRunning { self.task = task }
   }
 
-  private func run(_ interceptors: ArraySlice<any ServerInterceptor>) async throws {
-    guard let interceptor = interceptors.first else { return try await route.run(self) }
-    try await interceptor.intercept(context) { try await self.run(interceptors.dropFirst()) }
+  private func run(
+    _ interceptors: ArraySlice<any ServerInterceptor>, _ body: @Sendable (ServerCall) async throws -> Void
+  ) async throws {
+    guard let interceptor = interceptors.first else { return try await body(self) }
+    try await interceptor.intercept(context) { try await self.run(interceptors.dropFirst(), body) }
   }
 
   /// The stream's outbound bytes drained.
@@ -114,6 +145,7 @@ final class ServerCall: @unchecked Sendable {
 
   /// Ends the call with a status that the runtime decided: the handler is cancelled and not waited for.
   func fail(_ error: RPCError) {
+    guard wasStarted else { return refuse(.status(error), observers: connection?.shared.observers ?? []) }
     sendStatus(error)
     release(error)
   }
@@ -129,13 +161,18 @@ final class ServerCall: @unchecked Sendable {
   /// The handler returned, or threw.
   private func finish(_ error: RPCError?) {
     isHandlerRunning = false
-    inFlight.finished()
+    if refusal == nil { inFlight.finished() }
     sendStatus(error)
     release(error ?? RPCError(.cancelled, "The call is over."))
   }
 
   private func sendStatus(_ error: RPCError?) {
     guard let connection, let stream else { return }
+    if case .http(let status) = refusal {
+      _ = state.sendStatus()
+      ResponseStatus.sendHTTP(status, context: context, on: stream, of: connection.session)
+      return connection.needsFlush()
+    }
     if error == nil, hasStagedResponse { sendHeadersIfNeeded(on: stream, of: connection.session) }
     let status = ResponseStatus(error, context: context, limits: limits)
     switch state.sendStatus() {
@@ -205,6 +242,7 @@ extension ServerCall {
 
   private func stage(_ message: some WireMessage) throws(RPCError) {
     guard let stream else { throw failure ?? RPCError(.cancelled, "The call is over.") }
+    try requireRoom()
     if responseEncoding() == .identity {
       do throws(WireMessageError) {
         try MessageFraming.write(into: &stream.outbound) { (buffer) throws(WireMessageError) in
@@ -221,6 +259,18 @@ extension ServerCall {
       frame(bytes, into: &stream.outbound)
     }
     hasStagedResponse = true
+  }
+
+  /// What waits on the connection is bounded, so that callers that do not read cost no more than that.
+  private func requireRoom() throws(RPCError) {
+    guard let connection, connection.session.bufferedBytes > connection.shared.configuration.maxBufferedBytes else {
+      return
+    }
+    connection.shared.trips.tripped(.bufferedBytes, peer: context.peer.address, now: connection.now())
+    throw RPCError(
+      .resourceExhausted,
+      "\(connection.session.bufferedBytes) bytes of responses wait on the connection "
+        + "(option: maxBufferedBytes): read them, or use more connections.")
   }
 
   private static func unserializable(_ error: WireMessageError) -> RPCError {
@@ -299,6 +349,7 @@ extension ServerCall: MessageSink {
     guard let connection, let stream else {
       return writer.resume(throwing: failure ?? RPCError(.cancelled, "The call is over."))
     }
+    do throws(RPCError) { try requireRoom() } catch { return writer.resume(throwing: error) }
     _ = responseEncoding()
     sendHeadersIfNeeded(on: stream, of: connection.session)
     frame(message, mayCompress: mayCompress, into: &stream.outbound)

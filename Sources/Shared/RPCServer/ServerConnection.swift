@@ -9,7 +9,11 @@ package struct ServerConnectionContext: Sendable {
   let configuration: RPCServerConfiguration
   let router: Router
   let interceptors: [any ServerInterceptor]
+  /// Those of them that run around calls that never get to a handler.
+  let observers: [any ServerInterceptor]
   let inFlight: CallsInFlight
+  let trips: BudgetTrips
+  let resets = ResetLedger()
   let logger: Logger
 
   package init(
@@ -19,7 +23,9 @@ package struct ServerConnectionContext: Sendable {
     self.configuration = configuration
     self.router = router
     self.interceptors = interceptors
+    self.observers = interceptors.filter(\.seesRefusedCalls)
     self.inFlight = CallsInFlight()
+    self.trips = BudgetTrips(logger: logger)
     self.logger = logger
   }
 }
@@ -41,28 +47,29 @@ package final class ServerConnection: ChannelInboundHandler {
   }
 
   let session: HTTP2Session
-  private let shared: ServerConnectionContext
-  private let peer: Peer
-  @exclusivity(unchecked) private var policy: ConnectionPolicy
+  let shared: ServerConnectionContext
+  let peer: Peer
+  @exclusivity(unchecked) var policy: ConnectionPolicy
   @exclusivity(unchecked) private var budget: PeerBudget
-  private let callLimits: ServerCall.Limits
+  let callLimits: ServerCall.Limits
 
-  @exclusivity(unchecked) private var channel: ChannelHandlerContext?
-  @exclusivity(unchecked) private var executor: EventLoopTaskExecutor?
-  @exclusivity(unchecked) private var callCount = 0
+  @exclusivity(unchecked) var channel: ChannelHandlerContext?
+  @exclusivity(unchecked) var executor: EventLoopTaskExecutor?
+  @exclusivity(unchecked) var callCount = 0
+  @exclusivity(unchecked) private var startedResets = 0
   @exclusivity(unchecked) private var isReading = false
   @exclusivity(unchecked) private var isFlushScheduled = false
-  @exclusivity(unchecked) private var isClosed = false
+  @exclusivity(unchecked) var isClosed = false
   @exclusivity(unchecked) private var output = ByteBuffer()
   /// Read at most once per batch of events; `nil` between them.
-  @exclusivity(unchecked) private var batchTime: NIODeadline?
-  @exclusivity(unchecked) private var timer: Scheduled<Void>?
-  @exclusivity(unchecked) private var timerDeadline: NIODeadline?
+  @exclusivity(unchecked) var batchTime: NIODeadline?
+  @exclusivity(unchecked) var timer: Scheduled<Void>?
+  @exclusivity(unchecked) var timerDeadline: NIODeadline?
 
   /// Bytes handed to the channel in one write.
   private static let writeSize = 128 * 1024
-  private static let drainPing: UInt64 = 0x636C_696E_6963_0001
-  private static let keepalivePing: UInt64 = 0x636C_696E_6963_0002
+  static let drainPing: UInt64 = 0x636C_696E_6963_0001
+  static let keepalivePing: UInt64 = 0x636C_696E_6963_0002
 
   package init(
     _ shared: ServerConnectionContext, peer: Peer, now: NIODeadline, ageJitter: Double = .random(in: 0.9...1.1)
@@ -71,7 +78,7 @@ package final class ServerConnection: ChannelInboundHandler {
     self.peer = peer
     session = HTTP2Session(role: .server, configuration: shared.configuration.http2)
     policy = ConnectionPolicy(shared.configuration.connection, now: now, ageJitter: ageJitter)
-    budget = PeerBudget(shared.configuration.budget, now: now)
+    budget = PeerBudget(shared.configuration.budget, allConnections: shared.resets, now: now)
     callLimits = ServerCall.Limits(
       maxSendMessageLength: shared.configuration.maxSendMessageLength,
       maxResponseHeaderListSize: shared.configuration.maxResponseHeaderListSize,
@@ -111,7 +118,19 @@ package final class ServerConnection: ChannelInboundHandler {
       handleEvents()
       try outcome.get()
     } catch {
-      fail("The peer broke the protocol: \(error.text)")
+      return broke(error)
+    }
+    policy.headerBlockIsOpen(session.openHeaderBlock, now: now())
+    if session.openHeaderBlock != nil { armTimer() }
+  }
+
+  /// The session gave up: for breaking the protocol, or for a budget that it holds itself.
+  private func broke(_ error: HTTP2SessionError) {
+    switch error.cause {
+    case .protocolViolation: fail("The peer broke the protocol: \(error.text)")
+    case .tooManyContinuations: refuse(.continuations)
+    case .headersTooLarge: refuse(.decodedHeaders)
+    case .tooManyUnsentAcknowledgements: refuse(.unsentFrames)
     }
   }
 
@@ -122,7 +141,9 @@ package final class ServerConnection: ChannelInboundHandler {
   }
 
   package func channelWritabilityChanged(context: ChannelHandlerContext) {
-    if context.channel.isWritable { needsFlush() }
+    let isWritable = context.channel.isWritable
+    policy.outputIsBlocked(!isWritable, now: now())
+    if isWritable { needsFlush() } else { armTimer() }
     context.fireChannelWritabilityChanged()
   }
 
@@ -159,19 +180,22 @@ package final class ServerConnection: ChannelInboundHandler {
 
   // MARK: Events
 
-  private func handleEvents() {
+  func handleEvents() {
     while let event = session.nextEvent() {
       switch event {
       case .headers(let stream, let fields, let end):
-        receivedHeaders(fields, on: stream, end: end)
+        // Opened and reset in one read: not worth a handler.
+        if !stream.isOver { receivedHeaders(fields, on: stream, end: end) }
         session.recycle(fields)
       case .data(let stream, let end): requestArrived(on: stream, end: end)
       case .trailers(let stream, let fields):
         session.recycle(fields)
         requestArrived(on: stream, end: true)
       case .writable(let stream): call(of: stream)?.becameWritable()
-      case .closed(let stream, _):
-        call(of: stream)?.abandon(RPCError(.cancelled, "The caller cancelled the call."))
+      case .closed(let stream, let reset):
+        guard let call = call(of: stream) else { break }
+        if call.isHandlerRunning, reset?.byPeer == true { startedResets += 1 }
+        call.abandon(RPCError(.cancelled, "The caller cancelled the call."))
       case .settings: break
       case .settingsAcknowledged: policy.handshakeCompleted()
       case .ping: perform(policy.clientPinged(hasCalls: callCount > 0, now: now()))
@@ -184,65 +208,8 @@ package final class ServerConnection: ChannelInboundHandler {
     }
   }
 
-  private func call(of stream: HTTP2Stream) -> ServerCall? {
+  func call(of stream: HTTP2Stream) -> ServerCall? {
     stream.context.map { unsafeDowncast($0, to: ServerCall.self) }
-  }
-
-  private func receivedHeaders(_ fields: HeaderFields, on stream: HTTP2Stream, end: Bool) {
-    var state = ServerCallState(maxMessageLength: shared.configuration.maxMessageLength)
-    let request: ServerCallState.Request
-    switch state.receivedHeaders(fields) {
-    case .rejectHTTP(let status): return ResponseStatus.sendHTTP(status, on: stream, of: session)
-    case .reject(let error): return reject(stream, error)
-    case .route(let routed): request = routed
-    }
-    guard let path = fields.first(.path), let route = fields.withValue(of: path, shared.router.route) else {
-      let name = fields.value(.path) ?? ""
-      return reject(stream, RPCError(.unimplemented, "No such method: \(name.prefix(200))"))
-    }
-    if let limit = shared.configuration.maxCallsInFlight, shared.inFlight.count >= limit {
-      return reject(
-        stream, RPCError(.resourceExhausted, "The server runs \(limit) calls already (option: maxCallsInFlight)."))
-    }
-    let deadline = request.timeout.map { now() + TimeAmount($0) }
-    if let deadline, deadline <= now() {
-      return reject(stream, RPCError(.deadlineExceeded, "The deadline passed before the call was started."))
-    }
-    guard let executor else { return }
-    state.start(route.kind, method: route.path, encoding: request.encoding)
-    let call = ServerCall(
-      context: ServerContext(
-        path: route.path, requestMetadata: request.metadata, deadline: deadline, peer: peer,
-        authority: request.authority),
-      connection: self, stream: stream, state: state, route: route, executor: executor, limits: callLimits,
-      compression: ServerCall.Compression(request), inFlight: shared.inFlight)
-    stream.context = call
-    callCount += 1
-    if callCount == 1 { policy.callsChanged(count: callCount, now: now()) }
-    if let deadline, deadline < timerDeadline ?? .distantFuture { rearmTimer() }
-    switch route.kind {
-    case .clientStreaming, .bidirectionalStreaming: call.start(request: nil, interceptors: shared.interceptors)
-    case .unary, .serverStreaming: break
-    }
-    if end { requestArrived(on: stream, end: true) }
-  }
-
-  private func reject(_ stream: HTTP2Stream, _ error: RPCError) {
-    ResponseStatus(error, context: nil, limits: callLimits).sendTrailersOnly(on: stream, of: session)
-  }
-
-  private func requestArrived(on stream: HTTP2Stream, end: Bool) {
-    guard let call = call(of: stream) else {
-      stream.inbound.clear()
-      return
-    }
-    do throws(RPCError) {
-      if let message = try call.requestArrived(end: end) {
-        call.start(request: message, interceptors: shared.interceptors)
-      }
-    } catch {
-      call.fail(error)
-    }
   }
 
   // MARK: From calls
@@ -265,7 +232,7 @@ package final class ServerConnection: ChannelInboundHandler {
 
   // MARK: Out
 
-  private func flush() {
+  func flush() {
     guard let channel, !isClosed else { return }
     do throws(HTTP2SessionError) {
       var hasWritten = false
@@ -279,7 +246,7 @@ package final class ServerConnection: ChannelInboundHandler {
       }
       if hasWritten { channel.flush() }
     } catch {
-      return fail("The session broke: \(error.text)")
+      return broke(error)
     }
     if session.hasSentHeadersOrData {
       session.hasSentHeadersOrData = false
@@ -288,10 +255,23 @@ package final class ServerConnection: ChannelInboundHandler {
     // Sending made room for writers.
     handleEvents()
     if session.isFinished { return close("drained") }
-    if let excess = budget.check(PeerBudget.Counts(session.counters), now: now()) { refuse(excess) }
+    if session.bufferedBytes > 0 {
+      policy.outputWaits(true, now: now())
+      armTimer()
+    }
+    checkBudgets()
   }
 
-  private func fail(_ reason: String) {
+  private func checkBudgets() {
+    if let channel, !channel.channel.isWritable, session.unsentFrames > shared.configuration.maxUnsentFrames {
+      return refuse(.unsentFrames)
+    }
+    guard !budget.isUnchanged(session.counters) else { return }
+    let counts = PeerBudget.Counts(session: session.counters, startedResets: startedResets)
+    if let excess = budget.check(counts, now: now()) { refuse(excess) }
+  }
+
+  func fail(_ reason: String) {
     // Whatever the library still has to say, a GOAWAY perhaps, is worth a try.
     output.clear()
     if (try? session.produce(into: &output, limit: Self.writeSize)) != nil, output.readableBytes > 0 {
@@ -308,74 +288,10 @@ package final class ServerConnection: ChannelInboundHandler {
     context.close(promise: nil)
   }
 
-  // MARK: Time
-
-  private func now() -> NIODeadline {
+  func now() -> NIODeadline {
     if let batchTime { return batchTime }
     let now = channel?.eventLoop.now ?? .now()
     if isReading { batchTime = now }
     return now
-  }
-
-  /// One timer serves the policy and the deadlines of all calls: it is set to the earliest of them, and looks again when
-  /// it fires. A call that ends before its deadline costs nothing.
-  private func rearmTimer() {
-    guard let channel, !isClosed else { return }
-    var next = policy.nextDeadline
-    for stream in session.liveStreams {
-      if let deadline = call(of: stream)?.deadline { next = min(next, deadline) }
-    }
-    if let timerDeadline, timerDeadline <= next, timer != nil { return }
-    timer?.cancel()
-    timerDeadline = next
-    timer = channel.eventLoop.assumeIsolated().scheduleTask(deadline: next) { self.timerFired() }
-  }
-
-  private func timerFired() {
-    timer = nil
-    timerDeadline = nil
-    batchTime = nil
-    let now = now()
-    for stream in session.liveStreams {
-      if let call = call(of: stream), let deadline = call.deadline, deadline <= now {
-        call.fail(RPCError(.deadlineExceeded, "The deadline passed before the call was done."))
-      }
-    }
-    while let action = policy.tick(now: now), !isClosed { perform(action) }
-    rearmTimer()
-    flush()
-  }
-
-  private func perform(_ action: ConnectionPolicy.Action?) {
-    switch action {
-    case nil: break
-    case .sendKeepalivePing:
-      session.ping(Self.keepalivePing)
-      needsFlush()
-    case .beginDrain(let reason): beginDrain(grace: policy.drainGrace, reason: reason)
-    case .finishDrain:
-      session.finishShutdown()
-      needsFlush()
-    case .tooManyPings: refuse("too_many_pings")
-    case .close(let reason): fail(reason)
-    }
-  }
-
-  /// GOAWAY(ENHANCE_YOUR_CALM), then the end.
-  private func refuse(_ reason: String) {
-    shared.logger.notice("peer exceeds a budget", metadata: ["peer": "\(peer.address)", "budget": "\(reason)"])
-    session.goAway(.enhanceYourCalm, debugData: reason)
-    fail(reason)
-  }
-
-  private func beginDrain(grace: TimeAmount?, reason: String) {
-    guard !isClosed else { return }
-    shared.logger.debug("connection drains", metadata: ["peer": "\(peer.address)", "reason": "\(reason)"])
-    if policy.drainBegan(grace: grace, now: now()) {
-      session.beginShutdown()
-      session.ping(Self.drainPing)
-      needsFlush()
-    }
-    rearmTimer()
   }
 }

@@ -3,9 +3,21 @@
 #else
   internal import Darwin
 #endif
-internal import Logging
 internal import NIOCore
 internal import Synchronization
+
+/// Why a connection was not taken, or not taken for long.
+package enum ConnectionRefusal: Sendable, Hashable {
+  /// It is one too many for its listener, and is closed.
+  case tooManyConnections
+  /// The process or the system has none left to accept with: the listener pauses.
+  case noDescriptors
+  /// Its TLS handshake was not done in time.
+  case handshakeTimeout
+}
+
+/// Is told of each refusal, on any loop, with the peer's name.
+package typealias RefusalObserver = @Sendable (ConnectionRefusal, String) -> Void
 
 /// Sits on a listening socket: bounds the connections, and pauses when the process has no descriptors left.
 ///
@@ -19,25 +31,25 @@ final class AcceptGate: ChannelDuplexHandler {
   final class Shared: Sendable {
     let limit: Int?
     let open = Atomic<Int>(0)
+    let refused: RefusalObserver
 
-    init(limit: Int?) { self.limit = limit }
+    init(limit: Int?, refused: @escaping RefusalObserver) {
+      self.limit = limit
+      self.refused = refused
+    }
   }
 
   private let shared: Shared
-  private let logger: Logger
   private var isPaused = false
   private var wantsRead = false
   private static let pause: TimeAmount = .milliseconds(100)
 
-  init(_ shared: Shared, logger: Logger) {
-    self.shared = shared
-    self.logger = logger
-  }
+  init(_ shared: Shared) { self.shared = shared }
 
   func channelRead(context: ChannelHandlerContext, data: NIOAny) {
     let child = unwrapInboundIn(data)
     if let limit = shared.limit, shared.open.load(ordering: .relaxed) >= limit {
-      logger.warning("connection refused: too many are open", metadata: ["limit": "\(limit)"])
+      shared.refused(.tooManyConnections, child.remoteAddress?.peerName ?? "unknown")
       return child.close(promise: nil)
     }
     let shared = shared
@@ -56,7 +68,7 @@ final class AcceptGate: ChannelDuplexHandler {
       return context.fireErrorCaught(error)
     }
     guard !isPaused else { return }
-    logger.warning("accepting pauses", metadata: ["error": "\(error)"])
+    shared.refused(.noDescriptors, "\(error)")
     isPaused = true
     context.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) {
       self.isPaused = false
@@ -78,12 +90,19 @@ final class HandshakeTimeout: ChannelInboundHandler, RemovableChannelHandler {
   typealias InboundOut = ByteBuffer
 
   private let timeout: TimeAmount
+  private let refused: () -> Void
   private var timer: Scheduled<Void>?
 
-  init(_ timeout: TimeAmount) { self.timeout = timeout }
+  init(_ timeout: TimeAmount, refused: @escaping () -> Void = {}) {
+    self.timeout = timeout
+    self.refused = refused
+  }
 
   func handlerAdded(context: ChannelHandlerContext) {
-    timer = context.eventLoop.assumeIsolated().scheduleTask(in: timeout) { context.close(promise: nil) }
+    timer = context.eventLoop.assumeIsolated().scheduleTask(in: timeout) {
+      self.refused()
+      context.close(promise: nil)
+    }
   }
 
   func handlerRemoved(context: ChannelHandlerContext) {

@@ -1,5 +1,4 @@
 internal import Glibc
-package import Logging
 package import NIOCore
 internal import NIOPosix
 package import RPC
@@ -11,21 +10,23 @@ package struct ServerListener: Sendable {
   package let address: EndpointAddress
 
   /// Starts to listen. `connected` is called on the connection's loop, once per connection that is ready to speak
-  /// HTTP/2, and adds the handlers of its protocol.
+  /// HTTP/2, with the time at which it was accepted, and adds the handlers of its protocol.
   ///
+  /// - Parameter maxConnections: at once, for each listener; those above are closed on arrival.
   /// - Throws: ``ListenError``, whose text names the address.
   package static func bind(
-    _ address: EndpointAddress, tls: ServerTLS?, group: any EventLoopGroup, maxConnections: Int? = nil, logger: Logger,
+    _ address: EndpointAddress, tls: ServerTLS?, group: any EventLoopGroup, maxConnections: Int? = nil,
     handshakeTimeout: TimeAmount = .seconds(10),
-    connected: @escaping @Sendable (any Channel, Peer) throws -> Void
+    connected: @escaping @Sendable (any Channel, Peer, NIODeadline) throws -> Void,
+    refused: @escaping RefusalObserver = { _, _ in }
   ) async throws -> ServerListener {
-    let gate = AcceptGate.Shared(limit: maxConnections)
+    let gate = AcceptGate.Shared(limit: maxConnections, refused: refused)
     let bootstrap = ServerBootstrap(group: group)
       .serverChannelOption(.backlog, value: 1024)
       .serverChannelOption(.socketOption(.so_reuseaddr), value: 1)
       .serverChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
-          try channel.pipeline.syncOperations.addHandler(AcceptGate(gate, logger: logger))
+          try channel.pipeline.syncOperations.addHandler(AcceptGate(gate))
         }
       }
       .childChannelOption(.allowRemoteHalfClosure, value: false)
@@ -33,11 +34,13 @@ package struct ServerListener: Sendable {
       .childChannelInitializer { channel in
         channel.eventLoop.makeCompletedFuture {
           let name = channel.remoteAddress?.peerName ?? "unknown"
-          guard let tls else { return try connected(channel, Peer(address: name)) }
-          try channel.pipeline.syncOperations.addHandler(HandshakeTimeout(handshakeTimeout), name: "handshake-timeout")
+          let accepted = channel.eventLoop.now
+          guard let tls else { return try connected(channel, Peer(address: name), accepted) }
+          try channel.pipeline.syncOperations.addHandler(
+            HandshakeTimeout(handshakeTimeout) { refused(.handshakeTimeout, name) }, name: "handshake-timeout")
           try tls.addHandlers(to: channel) { channel, certificate in
             channel.pipeline.removeHandler(name: "handshake-timeout", promise: nil)
-            try connected(channel, Peer(address: name, certificate: certificate))
+            try connected(channel, Peer(address: name, certificate: certificate), accepted)
           }
         }
       }

@@ -106,7 +106,9 @@ struct CompressionTests {
 
   @Test(
     "W21: the response has the server's encoding if the caller lists it",
-    arguments: [("identity,deflate,gzip", "gzip"), ("identity, gzip", "gzip"), ("deflate", nil), ("br", nil), ("", nil)]
+    arguments: [
+      ("identity,deflate,gzip", "gzip"), ("identity, gzip", "gzip"), ("deflate", nil), ("br", nil), ("", nil),
+    ]
       as [(String, String?)])
   func response(accepted: String, encoding: String?) async throws {
     var configuration = RPCServerConfiguration()

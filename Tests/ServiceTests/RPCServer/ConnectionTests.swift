@@ -49,7 +49,9 @@ struct ConnectionTests {
     #expect(!harness.channel.isActive)
   }
 
-  @Test("a peer that does not speak HTTP/2 in time is cut off", arguments: [[], FrameBuilder.preface] as [[UInt8]])
+  @Test(
+    "S3-slow-loris: a peer that does not speak HTTP/2, or does not acknowledge SETTINGS, is cut off in time",
+    arguments: [[], FrameBuilder.preface, FrameBuilder.clientStart().bytes] as [[UInt8]])
   func handshakeTimeout(bytes: [UInt8]) async throws {
     let harness = try await ServerHarness()
     if !bytes.isEmpty { try await harness.channel.writeInbound(ByteBuffer(bytes: bytes)) }
@@ -57,6 +59,7 @@ struct ConnectionTests {
     #expect(harness.channel.isActive)
     await harness.loop.advanceTime(by: .milliseconds(1))
     #expect(!harness.channel.isActive)
+    #expect(harness.server.budgetTrips == [.handshakeTime: 1])
   }
 
   @Test("bytes that are no HTTP/2 end the connection")
@@ -155,7 +158,7 @@ struct ConnectionPolicyTests {
     actions += (0..<3).map { _ in policy.clientPinged(hasCalls: false, now: Self.start) }
     let last = policy.clientPinged(hasCalls: false, now: Self.start)
     #expect(actions == [nil, nil, nil, nil, nil, nil])
-    #expect(last == .tooManyPings)
+    #expect(last == .exceeded(.pings))
   }
 
   @Test("W48: pings five minutes apart are welcome with calls, and too many without", arguments: [true, false])
@@ -164,7 +167,7 @@ struct ConnectionPolicyTests {
     let actions = (0..<5).map { index in
       policy.clientPinged(hasCalls: hasCalls, now: Self.start + .minutes(Int64(5 * index)))
     }
-    #expect(actions.contains(.tooManyPings) == !hasCalls)
+    #expect(actions.contains(.exceeded(.pings)) == !hasCalls)
   }
 
   @Test("W45: the second GOAWAY follows the PING's answer")

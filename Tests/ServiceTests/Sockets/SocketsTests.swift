@@ -1,5 +1,4 @@
 import Foundation
-import Logging
 import NIOCore
 import NIOPosix
 import NIOSSL
@@ -30,7 +29,6 @@ struct EndpointAddressTests {
 
 @Suite("Listeners and connectors, over real sockets")
 struct SocketsTests {
-  static let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
   static let group = MultiThreadedEventLoopGroup.singleton
 
   /// Listens, connects, and returns what the server learnt of the client; or throws why the client could not connect.
@@ -39,7 +37,7 @@ struct SocketsTests {
     host: String? = "localhost"
   ) async throws -> Peer {
     let peers = AsyncStream<Peer>.makeStream()
-    let listener = try await ServerListener.bind(address, tls: server, group: group, logger: logger) { channel, peer in
+    let listener = try await ServerListener.bind(address, tls: server, group: group) { channel, peer, _ in
       peers.continuation.yield(peer)
       channel.closeFuture.whenComplete { _ in peers.continuation.finish() }
     }
@@ -91,11 +89,11 @@ struct SocketsTests {
   @Test("an address that is taken is named in the error")
   func takenPort() async throws {
     let first = try await ServerListener.bind(
-      .tcp(host: "127.0.0.1", port: 0), tls: nil, group: Self.group, logger: Self.logger
-    ) { _, _ in }
+      .tcp(host: "127.0.0.1", port: 0), tls: nil, group: Self.group
+    ) { _, _, _ in }
     defer { first.channel.close(promise: nil) }
     let error = await #expect(throws: ListenError.self) {
-      try await ServerListener.bind(first.address, tls: nil, group: Self.group, logger: Self.logger) { _, _ in }
+      try await ServerListener.bind(first.address, tls: nil, group: Self.group) { _, _, _ in }
     }
     #expect(error?.description.contains(first.address.description) == true)
   }
@@ -164,8 +162,8 @@ struct SocketsTests {
     let authority = try TestAuthority()
     let server = try ServerTLS(ServerTLSFiles(identity: try authority.issue("server", Self.serverNames())))
     let listener = try await ServerListener.bind(
-      .tcp(host: "127.0.0.1", port: 0), tls: server, group: Self.group, logger: Self.logger
-    ) { _, _ in Issue.record("the connection was handed on") }
+      .tcp(host: "127.0.0.1", port: 0), tls: server, group: Self.group
+    ) { _, _, _ in Issue.record("the connection was handed on") }
     defer { listener.channel.close(promise: nil) }
     var configuration = TLSConfiguration.makeClientConfiguration()
     configuration.certificateVerification = .none

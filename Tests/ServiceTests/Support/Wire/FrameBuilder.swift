@@ -10,7 +10,7 @@ package struct FrameBuilder: Sendable {
 
   package private(set) var bytes: [UInt8] = []
 
-  package init() {}
+  package init(bytes: [UInt8] = []) { self.bytes = bytes }
 
   package static let preface = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
 
@@ -23,8 +23,15 @@ package struct FrameBuilder: Sendable {
   }
 
   package mutating func frame(_ kind: Kind, flags: UInt8 = 0, stream: UInt32 = 0, _ payload: [UInt8] = []) {
+    unknownFrame(kind.rawValue, flags: flags, stream: stream, payload)
+  }
+
+  /// A frame of a type that may be none.
+  package mutating func unknownFrame(
+    _ kind: UInt8, flags: UInt8 = 0, stream: UInt32 = 0, _ payload: [UInt8] = []
+  ) {
     let length = UInt32(payload.count)
-    bytes += [UInt8(length >> 16 & 0xFF), UInt8(length >> 8 & 0xFF), UInt8(length & 0xFF), kind.rawValue, flags]
+    bytes += [UInt8(length >> 16 & 0xFF), UInt8(length >> 8 & 0xFF), UInt8(length & 0xFF), kind, flags]
     bytes += Self.bigEndian(stream)
     bytes += payload
   }
