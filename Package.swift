@@ -187,7 +187,8 @@ let package = Package(
     tests(
       "RPCClient",
       [
-        "RPCClient", "RPCServer", "Sockets", "EchoTestSupport", "RPC", .nioCore, .nioPosix, .x509, .crypto, .logging,
+        "RPCClient", "RPCServer", "Sockets", "EchoTestSupport", "TestSupport", "RPC", .nioCore, .nioPosix,
+        .nioEmbedded, .x509, .crypto, .logging,
       ]),
     tests("InProcess", ["InProcess", "EchoTestSupport", "RPC", "RPCClient", "RPCServer", .nioCore]),
     tests("StandardServices", ["StandardServices", "StandardProtos", "InProcess", "RPC"]),
