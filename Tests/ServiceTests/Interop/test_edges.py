@@ -1,6 +1,6 @@
 """What the interop tests leave out: edges of statuses, metadata, sizes and numbers, as grpcio sees our server.
 
-Source: WIRE by the rule's number in each test's name or comment; the oracle is grpcio.
+Rules are named by their number; the oracle is grpcio.
 """
 
 import concurrent.futures
@@ -56,33 +56,39 @@ def test_a_code_that_is_none_becomes_unknown(code, stub):
 
 
 @pytest.mark.parametrize(
-    "message", ["", " ", " x ", "%", "%41", "100 % sure", "a%2", "\0", "\x7f", "é", "\U0010ffff", "☺" * 500, "~" * 4000])
-def test_w31_a_status_message_arrives_as_it_is(message, stub):
+    "message",
+    ["", " ", " x ", "%", "%41", "100 % sure", "a%2", "\0", "\x7f", "é", "\U0010ffff", "☺" * 500, "~" * 4000])
+def test_a_status_message_arrives_as_it_is(message, stub):
+    """W31: percent-encoding both ways."""
     assert failure(stub.UnaryCall, echoing(3, message)).details() == message
 
 
 @pytest.mark.parametrize(
     "value", [b"", b"\0", b"\xff", b"\0\xff" * 8, bytes(range(256)), b"x" * 4000], ids=lambda value: str(len(value)))
-def test_w15_binary_metadata_arrives_as_it_is(value, stub):
+def test_binary_metadata_arrives_as_it_is(value, stub):
+    """W15: base64 of any bytes."""
     metadata = [("x-grpc-test-echo-trailing-bin", value)]
     _, call = stub.EmptyCall.with_call(empty_pb2.Empty(), timeout=SECONDS, metadata=metadata)
     assert [item.value for item in call.trailing_metadata()] == [value]
 
 
-def test_w15_duplicates_keep_their_order(stub):
+def test_duplicates_keep_their_order(stub):
+    """W15: also with an empty value among them."""
     metadata = [("x-grpc-test-echo-trailing-bin", value) for value in (b"2", b"", b"1", b"2")]
     _, call = stub.EmptyCall.with_call(empty_pb2.Empty(), timeout=SECONDS, metadata=metadata)
     assert [(item.key, item.value) for item in call.trailing_metadata()] == metadata
 
 
 @pytest.mark.parametrize("value", ["", "~", "a, b", "\"%41\"", "x" * 4000])
-def test_w13_ascii_metadata_arrives_as_it_is(value, stub):
+def test_ascii_metadata_arrives_as_it_is(value, stub):
+    """W13: every printable character."""
     metadata = [("x-grpc-test-echo-initial", value)]
     _, call = stub.EmptyCall.with_call(empty_pb2.Empty(), timeout=SECONDS, metadata=metadata)
     assert [item.value for item in call.initial_metadata()] == [value]
 
 
-def test_w16_metadata_over_the_limit_fails_its_call_and_no_other(stub):
+def test_metadata_over_the_limit_fails_its_call_and_no_other(stub):
+    """W16: RESOURCE_EXHAUSTED for that call; the connection lives on."""
     metadata = [("x-large", "x" * 20_000)]
     assert failure(stub.EmptyCall, empty_pb2.Empty(), metadata=metadata).code() == grpc.StatusCode.RESOURCE_EXHAUSTED
     stub.EmptyCall(empty_pb2.Empty(), timeout=SECONDS)
@@ -97,7 +103,8 @@ def of_serialized_size(size: int):
 
 
 @pytest.mark.parametrize("compression", [grpc.Compression.NoCompression, grpc.Compression.Gzip], ids=lambda c: c.name)
-def test_w22_the_receive_limit_is_inclusive_and_counts_what_is_inflated(compression, stub):
+def test_the_receive_limit_is_inclusive_and_counts_what_is_inflated(compression, stub):
+    """W22: at n and n + 1, with the limit in the message."""
     stub.UnaryCall(of_serialized_size(4 * MEBIBYTE), timeout=SECONDS, compression=compression)
     error = failure(stub.UnaryCall, of_serialized_size(4 * MEBIBYTE + 1), compression=compression)
     assert error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
@@ -124,7 +131,8 @@ def test_half_duplex_answers_in_order_after_the_half_close(stub):
     assert [len(answer.payload.body) for answer in answers] == [1, 2, 3]
 
 
-def test_w57_more_calls_than_streams_are_queued_by_the_client_and_all_served(stub):
+def test_more_calls_than_streams_are_queued_by_the_client_and_all_served(stub):
+    """W57: grpcio keeps to the streams that our SETTINGS allow."""
     request = messages_pb2.SimpleRequest(response_size=20_000, payload=messages_pb2.Payload(body=bytes(20_000)))
     calls = [stub.UnaryCall.future(request, timeout=SECONDS) for _ in range(400)]
     assert all(len(call.result().payload.body) == 20_000 for call in calls)
@@ -155,7 +163,8 @@ def test_a_stream_that_is_read_slowly_is_not_lost(stub):
     assert [len(answer.payload.body) for answer in answers] == [MEBIBYTE] * 7
 
 
-def test_w40_a_deadline_ends_a_stream_that_waits(stub):
+def test_a_deadline_ends_a_stream_that_waits(stub):
+    """W40: and its connection lives on."""
     request = messages_pb2.StreamingOutputCallRequest(
         response_parameters=[messages_pb2.ResponseParameters(size=1, interval_us=2**31 - 1)])
     with pytest.raises(grpc.RpcError) as error:
@@ -165,7 +174,7 @@ def test_w40_a_deadline_ends_a_stream_that_waits(stub):
 
 
 def test_a_client_that_cancels_call_after_call_is_not_cut_off(stub):
-    """WIRE 1, 1 (b): libnghttp2 by itself ends the connection near the 1067th."""
+    """libnghttp2 by itself ends the connection near the 1067th."""
     held = grpcio_client.Requests()
     witness = stub.FullDuplexCall(iter(held), timeout=SECONDS)  # dies with its connection
     once = messages_pb2.ResponseParameters(size=1)

@@ -30,6 +30,7 @@ MATRIX = [
 @pytest.mark.parametrize("server", ["ours", "grpcio", "cpp"])
 @pytest.mark.parametrize("case", OUR_EDGES)
 def test_edges_of_our_client(case, server, server_of):
+    """W13, W15, W22, W31, W57 and the credit of abandoned streams, as other servers hold them to our client."""
     peers.run_client("ours", case, server_of(server, False), None)
 
 
