@@ -148,6 +148,14 @@ let package = Package(
     .executableTarget(
       name: "bench-server", dependencies: ["RPC", "RPCServer", "Sockets", .nioCore, .nioPosix, .logging],
       path: "Sources/Tools/BenchServer", swiftSettings: swiftSettings),
+    // Our client, and a server to kill, as processes for tests with foreign peers.
+    .executableTarget(
+      name: "channel-probe",
+      dependencies: [
+        "RPC", "RPCClient", "RPCServer", "Sockets", "EchoTestSupport", .argumentParser, .unixSignals, .nioCore,
+        .nioPosix, .logging,
+      ],
+      path: "Sources/Tools/ChannelProbe", swiftSettings: swiftSettings),
     // Writes to a store until it is killed; for the tests of that.
     .executableTarget(
       name: "store-crash-writer", dependencies: ["Storage", "EmbeddedEngine", "EncryptedStorage"],

@@ -186,7 +186,11 @@ extension HTTP2Session {
     let ends = header.flags & endStreamFlag != 0
     if ends { stream.isRemoteClosed = true }
     if stream.isRefused { return }
-    let isTrailers = role == .server ? stream.hasReceivedHeaders : fields.first(.status) == nil && !fields.isOverLimit
+    // `:status` comes first, so that it is kept of a response's headers that are over the limit.
+    let isTrailers =
+      role == .server
+      ? stream.hasReceivedHeaders
+      : fields.first(.status) == nil && (stream.hasReceivedHeaders || !fields.isOverLimit)
     if isTrailers {
       append(.trailers(stream, fields))
     } else if role == .server, isOverStreamLimit {

@@ -30,7 +30,6 @@ package final class HTTP2Stream {
 
   /// Client: the request's HEADERS went out; before, it is certain that the server knows nothing of the call.
   @safe @exclusivity(unchecked) package internal(set) var hasSentHeaders = false
-
   /// Over, in order or by reset, though the driver may not have come to that event yet.
   package var isOver: Bool { slot < 0 }
 

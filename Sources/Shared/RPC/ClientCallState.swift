@@ -79,12 +79,13 @@ package struct ClientCallState: Sendable {
   package internal(set) var initialMetadata: Metadata?
 
   /// - Parameter maxMessageLength: limit on one response message, inclusive (W22).
-  package init(kind: MethodKind, maxMessageLength: Int) {
+  package init(kind: MethodKind, maxMessageLength: Int, method: String = "") {
     switch kind {
     case .unary, .clientStreaming: hasSingleResponse = true
     case .serverStreaming, .bidirectionalStreaming: hasSingleResponse = false
     }
-    deframer = MessageDeframer(maxMessageLength: maxMessageLength)
+    deframer = MessageDeframer(maxMessageLength: maxMessageLength, option: "maxReceiveMessageLength")
+    deframer.method = method
   }
 
   /// Whether the message that ``next()`` gave last came compressed.
@@ -237,8 +238,9 @@ extension ClientCallState {
 
   /// Refuses the message at the head as soon as its prefix is seen, so that its bytes are not waited for.
   private mutating func checkPrefix() -> Reset? {
+    var (deframer, bytes) = (deframer, received)
     do throws(RPCError) {
-      try deframer.checkPrefix(of: received)
+      try deframer.readPrefix(from: &bytes)
       return nil
     } catch {
       return abort(error.code, error.message)
@@ -290,7 +292,7 @@ extension ClientCallState {
     outcome.isCommitted = true
     phase = .ended(outcome)
     received = ByteBuffer()
-    deframer = MessageDeframer(maxMessageLength: deframer.maxMessageLength)
+    deframer.forgetMessage()
     release(uncredited)
   }
 }

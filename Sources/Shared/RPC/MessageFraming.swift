@@ -77,12 +77,7 @@ package struct MessageDeframer: Sendable {
   ///   waited for, W22), and when more than that comes out of a compressed message; `INTERNAL` for a compressed message
   ///   when no encoding was agreed on, for a flag that is neither 0 nor 1 (W18), and for what cannot be inflated (W20).
   package mutating func next(from buffer: inout ByteBuffer) throws(RPCError) -> ByteBuffer? {
-    if pendingLength == nil {
-      guard let prefix = try prefix(of: buffer) else { return nil }
-      buffer.moveReaderIndex(forwardBy: MessageFraming.prefixLength)
-      pendingLength = prefix.length
-      wasLastCompressed = prefix.isCompressed
-    }
+    try readPrefix(from: &buffer)
     guard let length = pendingLength, let payload = buffer.readSlice(length: length) else { return nil }
     pendingLength = nil
     lastWireLength = length
@@ -93,26 +88,29 @@ package struct MessageDeframer: Sendable {
     return message
   }
 
-  /// Refuses the message at the head of `buffer` as soon as its prefix is there, without taking it.
+  /// Reads the prefix of the next message, if it is there and was not read before; does not wait for its payload.
   ///
-  /// - Throws: what ``next(from:)`` would throw for the prefix.
-  package func checkPrefix(of buffer: ByteBuffer) throws(RPCError) {
-    if pendingLength == nil { _ = try prefix(of: buffer) }
+  /// - Throws: as ``next(from:)`` does for a prefix.
+  mutating func readPrefix(from buffer: inout ByteBuffer) throws(RPCError) {
+    if pendingLength == nil {
+      guard let flag = buffer.getInteger(at: buffer.readerIndex, as: UInt8.self) else { return }
+      guard flag == 0 || flag == 1 && encoding != .identity else {
+        throw RPCError(
+          .internal,
+          flag == 1
+            ? "A message is marked as compressed, but no grpc-encoding was announced."
+            : "A message has the flag \(flag); only 0 and 1 are defined.")
+      }
+      guard let length = buffer.getInteger(at: buffer.readerIndex + 1, as: UInt32.self) else { return }
+      guard Int(length) <= maxMessageLength else { throw tooLarge("\(length) bytes") }
+      buffer.moveReaderIndex(forwardBy: MessageFraming.prefixLength)
+      pendingLength = Int(length)
+      wasLastCompressed = flag == 1
+    }
   }
 
-  private func prefix(of buffer: ByteBuffer) throws(RPCError) -> (isCompressed: Bool, length: Int)? {
-    guard let flag = buffer.getInteger(at: buffer.readerIndex, as: UInt8.self) else { return nil }
-    guard flag == 0 || flag == 1 && encoding != .identity else {
-      throw RPCError(
-        .internal,
-        flag == 1
-          ? "A message is marked as compressed, but no grpc-encoding was announced."
-          : "A message has the flag \(flag); only 0 and 1 are defined.")
-    }
-    guard let length = buffer.getInteger(at: buffer.readerIndex + 1, as: UInt32.self) else { return nil }
-    guard Int(length) <= maxMessageLength else { throw tooLarge("\(length) bytes") }
-    return (flag == 1, Int(length))
-  }
+  /// The stream is given up: a message that was begun does not count any more.
+  mutating func forgetMessage() { pendingLength = nil }
 
   private func tooLarge(_ size: String) -> RPCError {
     let name = method.isEmpty ? "" : " of \(method)"

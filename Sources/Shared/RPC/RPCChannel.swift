@@ -79,17 +79,17 @@ package struct CallOptions: Sendable {
   package var metadata: Metadata
   /// Queue while the target is unreachable, until the deadline, instead of failing at once.
   package var waitForReady: Bool
-  /// What the request's messages are compressed with; `nil`: what the channel is configured for. A server that cannot read
-  /// it answers UNIMPLEMENTED (W20).
-  package var requestEncoding: MessageEncoding?
+  /// How the request's messages are compressed, where that makes them shorter. A server that cannot read it answers
+  /// UNIMPLEMENTED (W20). Responses may come in any encoding that this runtime reads, whatever is chosen here.
+  package var encoding: MessageEncoding
 
   package init(
     deadline: NIODeadline? = nil, metadata: Metadata = [:], waitForReady: Bool = false,
-    requestEncoding: MessageEncoding? = nil
+    encoding: MessageEncoding = .identity
   ) {
     self.deadline = deadline
     self.metadata = metadata
     self.waitForReady = waitForReady
-    self.requestEncoding = requestEncoding
+    self.encoding = encoding
   }
 }

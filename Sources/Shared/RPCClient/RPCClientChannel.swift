@@ -41,7 +41,7 @@ package final class RPCClientChannel: RPCChannel {
   }
 
   deinit {
-    core.loop.execute { [core] in core.beginClose(nil) }
+    core.loop.execute { [core] in core.beginClose(grace: nil, nil) }
   }
 
   #if os(Linux)
@@ -59,11 +59,9 @@ package final class RPCClientChannel: RPCChannel {
   ///
   /// - Parameter grace: after this long, calls that are still under way are cancelled.
   package func close(grace: TimeAmount = .zero) async {
-    let timer = core.loop.scheduleTask(in: grace) { [core] in core.cancelAll() }
     await withCheckedContinuation { continuation in
-      core.loop.execute { [core] in core.beginClose(continuation) }
+      core.loop.execute { [core] in core.beginClose(grace: grace, continuation) }
     }
-    timer.cancel()
   }
 }
 

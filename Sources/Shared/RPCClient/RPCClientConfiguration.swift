@@ -1,6 +1,6 @@
 package import HTTP2
 package import NIOCore
-package import RPC
+internal import RPC
 
 /// What a client channel does beyond what each call asks for.
 package struct RPCClientConfiguration: Sendable {
@@ -20,11 +20,6 @@ package struct RPCClientConfiguration: Sendable {
   package var maxReceiveMessageLength = MessageDeframer.defaultMaxMessageLength
   /// Limit on one request message, inclusive (W22).
   package var maxSendMessageLength = Int(Int32.max)
-  /// What request messages are compressed with, unless a call says otherwise. A server that cannot read it answers
-  /// UNIMPLEMENTED (W20). Responses are read in every encoding that is supported.
-  package var requestEncoding = MessageEncoding.identity
-  /// Messages shorter than this, in bytes, are not compressed: it would cost more than it saves.
-  package var minCompressedLength = 1024
   /// Request bytes of a call that are kept so that it can be repeated; above it the call is committed (W54).
   package var retryBufferLimit = 256 * 1024
   /// The same of all calls of the channel together; a call whose bytes do not fit is committed (W54).

@@ -213,7 +213,7 @@ import Testing
       #expect(send?.message.contains("maxSendMessageLength") == true)
       let receive = await error { _ = try await server.channel.unary(EchoService.unary, "1234", options: .init()) }
       #expect(receive?.code == .resourceExhausted)
-      #expect(receive?.message.contains("maxMessageLength") == true)
+      #expect(receive?.message.contains("maxReceiveMessageLength") == true)
     }
   }
 }

@@ -123,6 +123,12 @@ final class FrameConnection {
   /// Breaks the connection as a network does.
   func sever() async throws { try await channel.close(mode: .all).get() }
 
+  /// The socket takes no more bytes, as when the peer does not read.
+  func block() async {
+    channel.isWritable = false
+    await channel.testingEventLoop.run()
+  }
+
   var isActive: Bool { channel.isActive }
 
   private func take() -> ParsedFrame? {

@@ -41,8 +41,6 @@ final class ClientCall: @unchecked Sendable {
     var userAgent = ""
     var maxReceiveMessageLength = MessageDeframer.defaultMaxMessageLength
     var maxSendMessageLength = Int(Int32.max)
-    var requestEncoding = MessageEncoding.identity
-    var minCompressedLength = 0
     var retryBufferLimit = 0
     var retryPolicy: RetryPolicy?
     var timeout: TimeAmount?
@@ -112,7 +110,7 @@ extension ClientCall {
     guard case .created = phase else { return }  // Cancelled before it began.
     phase = .waiting
     settings = router.settings(for: path)
-    state = ClientCallState(kind: kind, maxMessageLength: settings.maxReceiveMessageLength)
+    state = makeState()
     retry = RetryState(policy: settings.retryPolicy)
     request = RequestLog(limit: settings.retryBufferLimit)
     if let timeout = settings.timeout {
@@ -208,14 +206,10 @@ extension ClientCall {
     return false
   }
 
-  /// What the request's messages are compressed with (W19: each on its own).
-  private var requestEncoding: MessageEncoding { options.requestEncoding ?? settings.requestEncoding }
-
   private func append(_ message: ByteBuffer, mayCompress: Bool) {
-    let isWorthIt = mayCompress && message.readableBytes >= settings.minCompressedLength
     var framed = ByteBuffer()
     framed.reserveCapacity(message.readableBytes + MessageFraming.prefixLength)
-    MessageFraming.write(message, as: isWorthIt ? requestEncoding : .identity, into: &framed)
+    MessageFraming.write(message, as: mayCompress ? options.encoding : .identity, into: &framed)
     request.append(framed)
     guard request.isReplayable, router.reserveRetryBuffer(framed.readableBytes) else { return commitRequest() }
     reservedBytes += framed.readableBytes
@@ -226,6 +220,10 @@ extension ClientCall {
     request.commit()
     router.releaseRetryBuffer(reservedBytes)
     reservedBytes = 0
+  }
+
+  private func makeState() -> ClientCallState {
+    ClientCallState(kind: kind, maxMessageLength: settings.maxReceiveMessageLength, method: path)
   }
 
   /// Whether it waits while no server can be reached, instead of failing.
@@ -239,8 +237,6 @@ extension ClientCall {
   var isWaiting: Bool {
     if case .waiting = phase { true } else { false }
   }
-
-  private static let acceptedEncodings = "\(MessageEncoding.supported)"
 
   /// The header block of the next attempt; `nil` when the call failed because it has none (the deadline has passed,
   /// or metadata is illegal).
@@ -260,8 +256,8 @@ extension ClientCall {
     }
     fields.append("te", "trailers")
     fields.append("content-type", "application/grpc")
-    if requestEncoding != .identity { fields.append("grpc-encoding", "\(requestEncoding.name)") }
-    fields.append("grpc-accept-encoding", Self.acceptedEncodings)
+    if options.encoding != .identity { fields.append("grpc-encoding", "\(options.encoding.name)") }
+    fields.append("grpc-accept-encoding", "\(MessageEncoding.supported)")
     fields.append("user-agent", settings.userAgent)
     if retry.previousAttempts > 0 { fields.append("grpc-previous-rpc-attempts", String(retry.previousAttempts)) }
     do throws(RPCError) {
@@ -345,7 +341,7 @@ extension ClientCall {
     guard case .retry(let at) = decision else { return false }
     leaveStream()
     phase = .waiting
-    state = ClientCallState(kind: kind, maxMessageLength: settings.maxReceiveMessageLength)
+    state = makeState()
     request.rewind()
     if at <= loop.now {
       router.enqueue(self)

@@ -36,6 +36,7 @@ final class ChannelCore: @unchecked Sendable {
   private var isServing = false
   private var openCalls: [ObjectIdentifier: ClientCall] = [:]
   private var closeWaiters: [CheckedContinuation<Void, Never>] = []
+  private var graceTimer: Scheduled<Void>?
   private(set) var isShutDown = false
 
   struct Connecting {
@@ -76,7 +77,6 @@ extension ChannelCore: ClientCall.Router {
       maxReceiveMessageLength: min(
         configuration.maxReceiveMessageLength, method?.maxResponseMessageBytes ?? .max),
       maxSendMessageLength: min(configuration.maxSendMessageLength, method?.maxRequestMessageBytes ?? .max),
-      requestEncoding: configuration.requestEncoding, minCompressedLength: configuration.minCompressedLength,
       retryBufferLimit: configuration.retryBufferLimit,
       retryPolicy: method?.retryPolicy ?? configuration.retryPolicy,
       timeout: method?.timeout, waitForReady: method?.waitForReady ?? false)
@@ -201,8 +201,10 @@ extension ChannelCore {
 // MARK: - Closing
 
 extension ChannelCore {
-  /// Takes no more calls; those that are under way go on until they are over, or until ``cancelAll()``.
-  func beginClose(_ continuation: CheckedContinuation<Void, Never>?) {
+  /// Takes no more calls; those that are under way go on until they are over.
+  ///
+  /// - Parameter grace: after this long they are cancelled; `nil`: never.
+  func beginClose(grace: TimeAmount?, _ continuation: CheckedContinuation<Void, Never>?) {
     loop.assertInEventLoop()
     if let continuation { closeWaiters.append(continuation) }
     if !isShutDown {
@@ -213,17 +215,20 @@ extension ChannelCore {
       resolutionTimer?.cancel()
       perform(balancer.shutdown())
     }
+    if let grace, !openCalls.isEmpty {
+      graceTimer?.cancel()
+      graceTimer = loop.scheduleTask(in: grace) { self.cancelAll() }
+    }
     closeIfIdle()
   }
 
-  /// Ends the calls that are still under way.
-  func cancelAll() {
-    loop.assertInEventLoop()
+  private func cancelAll() {
     for call in Array(openCalls.values) { call.cancel("The channel to \(target) was closed.") }
   }
 
   func closeIfIdle() {
     guard openCalls.isEmpty else { return }
+    graceTimer?.cancel()
     let open = connections.values.compactMap(\.connection)
     for connection in open { connection.drain("the channel was closed") }
     guard connections.values.allSatisfy({ $0.connection == nil }) else { return }

@@ -11,7 +11,7 @@ extension InteropCases {
     for encoding in [MessageEncoding.gzip, .deflate, .identity] {
       request.expectCompressed = .flag(encoding != .identity)
       var options = Self.options()
-      options.requestEncoding = encoding
+      options.encoding = encoding
       try expectZeros(try await service.unaryCall(request, options: options).payload, Self.largeResponse)
     }
   }
@@ -29,7 +29,7 @@ extension InteropCases {
 
   func clientCompressedStreaming() async throws {
     var options = Self.options()
-    options.requestEncoding = .gzip
+    options.encoding = .gzip
     let compressed = Self.input(27_182, expectCompressed: true)
     let uncompressed = Self.input(45_904, expectCompressed: false)
     try await expectStatus(.invalidArgument) {
