@@ -202,7 +202,7 @@ let package = Package(
     tests("StandardServices", ["StandardServices", "StandardProtos", "InProcess", "RPC"]),
     tests(
       "ProtobufBridge",
-      ["ProtobufBridge", "Contract", "StandardProtos", "RPC", "generate-contract", .nioCore]),
+      ["ProtobufBridge", "Contract", "StandardProtos", "RPC", "TestSupport", "generate-contract", .nioCore]),
     tests(
       "Contract", ["Contract", "StandardProtos", "ProtobufBridge", "RPC", "generate-contract", .nioCore],
       exclude: ["check_schema.py"]),

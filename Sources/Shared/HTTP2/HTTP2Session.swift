@@ -45,6 +45,10 @@ package import RPC
     package init() {}
   }
 
+  /// What the library sends as one header block, as Σ(name + value + 32), with room for the fixed fields. It resets the
+  /// stream of a larger one (NGHTTP2_MAX_HEADERSLEN).
+  package static let maxSentHeaderList = 60 * 1024
+
   package let role: Role
   package let configuration: Configuration
   /// What the library last complained about; for logs and for the text of an error.

@@ -12,7 +12,7 @@ package struct RPCServerConfiguration: Sendable {
   package var responseEncoding = MessageEncoding.identity
   /// Messages shorter than this, in bytes, are not compressed: it would cost more than it saves.
   package var minCompressedLength = 1024
-  /// Largest block of response headers or trailers, as Σ(name + value + 32) (W16).
+  /// Largest block of response headers or trailers, as Σ(name + value + 32) (W16). At most 60 KiB.
   package var maxResponseHeaderListSize = 8 * 1024
   /// Calls that may run at once in the whole server; those above fail with RESOURCE_EXHAUSTED. `nil`: no limit.
   package var maxCallsInFlight: Int? = 10_000

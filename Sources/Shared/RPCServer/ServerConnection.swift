@@ -81,7 +81,7 @@ package final class ServerConnection: ChannelInboundHandler {
     budget = PeerBudget(shared.configuration.budget, allConnections: shared.resets, now: now)
     callLimits = ServerCall.Limits(
       maxSendMessageLength: shared.configuration.maxSendMessageLength,
-      maxResponseHeaderListSize: shared.configuration.maxResponseHeaderListSize,
+      maxResponseHeaderListSize: min(shared.configuration.maxResponseHeaderListSize, HTTP2Session.maxSentHeaderList),
       errorDomain: shared.configuration.errorDomain, responseEncoding: shared.configuration.responseEncoding,
       minCompressedLength: shared.configuration.minCompressedLength)
   }
@@ -130,7 +130,7 @@ package final class ServerConnection: ChannelInboundHandler {
     case .protocolViolation: fail("The peer broke the protocol: \(error.text)")
     case .tooManyContinuations: refuse(.continuations)
     case .headersTooLarge: refuse(.decodedHeaders)
-    case .tooManyUnsentAcknowledgements: refuse(.unsentFrames)
+    case .tooManyUnsentAcknowledgements: refuse(exceededBudget() ?? .unsentFrames)
     }
   }
 
@@ -266,9 +266,13 @@ package final class ServerConnection: ChannelInboundHandler {
     if let channel, !channel.channel.isWritable, session.unsentFrames > shared.configuration.maxUnsentFrames {
       return refuse(.unsentFrames)
     }
-    guard !budget.isUnchanged(session.counters) else { return }
+    if let excess = exceededBudget() { refuse(excess) }
+  }
+
+  private func exceededBudget() -> ServerBudget? {
+    guard !budget.isUnchanged(session.counters) else { return nil }
     let counts = PeerBudget.Counts(session: session.counters, startedResets: startedResets)
-    if let excess = budget.check(counts, now: now()) { refuse(excess) }
+    return budget.check(counts, now: now())
   }
 
   func fail(_ reason: String) {

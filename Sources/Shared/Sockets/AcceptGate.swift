@@ -22,10 +22,9 @@ package typealias RefusalObserver = @Sendable (ConnectionRefusal, String) -> Voi
 /// Sits on a listening socket: bounds the connections, and pauses when the process has no descriptors left.
 ///
 /// Without the pause a full descriptor table makes the loop spin on a connection that it cannot accept (WIRE 3).
-final class AcceptGate: ChannelDuplexHandler {
+final class AcceptGate: ChannelInboundHandler {
   typealias InboundIn = any Channel
   typealias InboundOut = any Channel
-  typealias OutboundIn = Never
 
   /// What the gate counts, on any loop.
   final class Shared: Sendable {
@@ -41,7 +40,6 @@ final class AcceptGate: ChannelDuplexHandler {
 
   private let shared: Shared
   private var isPaused = false
-  private var wantsRead = false
   private static let pause: TimeAmount = .milliseconds(100)
 
   init(_ shared: Shared) { self.shared = shared }
@@ -58,10 +56,6 @@ final class AcceptGate: ChannelDuplexHandler {
     context.fireChannelRead(data)
   }
 
-  func read(context: ChannelHandlerContext) {
-    if isPaused { wantsRead = true } else { context.read() }
-  }
-
   /// EMFILE and its kin: the socket stays open, and accepting goes on after a pause.
   func errorCaught(context: ChannelHandlerContext, error: any Error) {
     guard let error = error as? IOError, Self.isExhaustion(error.errnoCode) else {
@@ -69,13 +63,13 @@ final class AcceptGate: ChannelDuplexHandler {
     }
     guard !isPaused else { return }
     shared.refused(.noDescriptors, "\(error)")
+    // Only this takes the socket out of the selector: a read that is held back leaves it there, always ready.
     isPaused = true
+    let options = context.channel.syncOptions
+    try? options?.setOption(.autoRead, value: false)
     context.eventLoop.assumeIsolated().scheduleTask(in: Self.pause) {
       self.isPaused = false
-      if self.wantsRead {
-        self.wantsRead = false
-        context.read()
-      }
+      try? options?.setOption(.autoRead, value: true)
     }
   }
 

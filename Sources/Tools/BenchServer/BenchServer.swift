@@ -1,6 +1,7 @@
-// A server for deploy/bench: answers every call with the same 449 bytes, through the whole runtime.
+// A server for deploy/bench and for the tests of floods: answers every call with the same 449 bytes, through the whole
+// runtime. Blast sends 100 MB; Trips tells which budgets were exceeded, one `name count` a line.
 //
-// Usage: bench-server [--port N] [--loops N] [--interceptors N]. Prints "listening on PORT" once it serves.
+// Usage: bench-server [--port N] [--loops N] [--interceptors N] [--connections N]. Prints "listening on PORT" once it serves.
 
 internal import Logging
 internal import NIOCore
@@ -8,6 +9,7 @@ internal import NIOPosix
 internal import RPC
 internal import RPCServer
 internal import Sockets
+internal import Synchronization
 
 /// A message that is nothing but its bytes: the benchmark measures the runtime, not a codec.
 struct Payload: WireMessage {
@@ -29,8 +31,12 @@ struct BenchService: RPCService {
   static let echo = MethodDescriptor<Payload, Payload>(
     service: "bench.Bench", name: "Echo", kind: .bidirectionalStreaming)
   static let serviceDescriptor = ServiceDescriptor(
-    name: "bench.Bench", file: "bench.proto", methods: ["Get", "Stream", "Echo"])
+    name: "bench.Bench", file: "bench.proto", methods: ["Get", "Stream", "Echo", "Blast", "Trips"])
+  static let blast = MethodDescriptor<Payload, Payload>(
+    service: "bench.Bench", name: "Blast", kind: .serverStreaming)
+  static let trips = MethodDescriptor<Payload, Payload>(service: "bench.Bench", name: "Trips", kind: .unary)
 
+  let server: ServerReference
   private let reply = Payload(bytes: ByteBuffer(repeating: 0x61, count: 449))
 
   func registerMethods(with registrar: inout some ServiceRegistrar) {
@@ -41,7 +47,23 @@ struct BenchService: RPCService {
     registrar.registerBidirectionalStreaming(Self.echo) { requests, response, _ in
       for try await request in requests { try await response.write(request) }
     }
+    registrar.registerServerStreaming(Self.blast) { _, response, _ in
+      let part = Payload(bytes: ByteBuffer(repeating: 0x61, count: 100_000))
+      for _ in 0..<1000 { try await response.write(part) }
+    }
+    registrar.registerUnary(Self.trips) { _, _ in
+      let lines = server.trips.map { "\($0.key.rawValue) \($0.value)" }
+      return Payload(bytes: ByteBuffer(string: lines.sorted().joined(separator: "\n")))
+    }
   }
+}
+
+/// The server that a service of its own asks.
+final class ServerReference: Sendable {
+  private let server = Mutex<RPCServer?>(nil)
+
+  func set(_ server: RPCServer) { self.server.withLock { $0 = server } }
+  var trips: [ServerBudget: Int] { server.withLock { $0?.budgetTrips ?? [:] } }
 }
 
 struct PassThrough: ServerInterceptor {
@@ -52,11 +74,15 @@ struct PassThrough: ServerInterceptor {
 enum BenchServer {
   static func main() async throws {
     let group = MultiThreadedEventLoopGroup(numberOfThreads: option("--loops") ?? 1)
+    let reference = ServerReference()
+    var configuration = RPCServerConfiguration()
+    if let limit = option("--connections") { configuration.maxConnections = limit }
     let server = RPCServer(
-      listen: [RPCServer.Listen(.tcp(host: "127.0.0.1", port: option("--port") ?? 0))],
-      services: [BenchService()],
+      configuration: configuration, listen: [RPCServer.Listen(.tcp(host: "127.0.0.1", port: option("--port") ?? 0))],
+      services: [BenchService(server: reference)],
       interceptors: Array(repeating: PassThrough(), count: option("--interceptors") ?? 0),
       eventLoopGroup: group, logger: Logger(label: "bench"))
+    reference.set(server)
     for case .tcp(_, let port) in try await server.start() { print("listening on \(port)") }
     fflushOutput()
     try await server.run()

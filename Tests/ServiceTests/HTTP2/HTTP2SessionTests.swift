@@ -23,7 +23,7 @@ struct HTTP2ServerSessionTests {
     #expect(frames.contains { $0.kind == FrameBuilder.Kind.settings.rawValue && $0.flags == FrameBuilder.ack })
   }
 
-  @Test("WIRE 1.1c: the advertised limit is our own")
+  @Test("S3-stream-limit: the advertised limit is our own")
   func advertisedLimit() throws {
     var configuration = HTTP2Session.Configuration()
     configuration.maxConcurrentStreams = 7
@@ -32,13 +32,15 @@ struct HTTP2ServerSessionTests {
     #expect(frames.first?.payload.prefix(6) == [0, 3, 0, 0, 0, 7])
   }
 
-  @Test("WIRE 1.1c: a stream over the acknowledged limit is refused, and the connection lives on")
-  func refusedStream() throws {
+  @Test(
+    "S3-stream-limit, S3-stream-limit-early: a stream over the limit is refused, and the connection lives on",
+    arguments: [true, false])
+  func refusedStream(isAcknowledged: Bool) throws {
     var configuration = HTTP2Session.Configuration()
     configuration.maxConcurrentStreams = 1
     let peer = SessionUnderTest(configuration)
     var builder = FrameBuilder.clientStart()
-    builder.frame(.settings, flags: FrameBuilder.ack)
+    if isAcknowledged { builder.frame(.settings, flags: FrameBuilder.ack) }
     builder.headers(1, Self.request)
     builder.headers(3, Self.request)
     try peer.send(builder)
@@ -46,7 +48,8 @@ struct HTTP2ServerSessionTests {
     #expect(frames.filter { $0.kind == FrameBuilder.Kind.rstStream.rawValue }.map(\.stream) == [3])
     #expect(frames.last?.payload == FrameBuilder.bigEndian(7))
     #expect(!frames.contains { $0.kind == FrameBuilder.Kind.goAway.rawValue })
-    #expect(peer.log == ["settings", "settings ack", "headers 1"])
+    #expect(peer.log.last == "headers 1")
+    #expect(peer.session.counters.refusedStreams == 1)
   }
 
   @Test("any cut of the bytes gives the same events", arguments: [1, 2, 3, 7, 64, 1000])
@@ -101,7 +104,7 @@ struct HTTP2ServerSessionTests {
     #expect(frames[1].payload == [0, 0, 0, 0])
   }
 
-  @Test("WIRE 1.4: bytes for a finished stream are credited to the connection")
+  @Test("S3-ignored-data-credit: bytes for a finished stream are credited to the connection")
   func abandonedBytesAreCredited() throws {
     let peer = SessionUnderTest()
     var builder = FrameBuilder.clientStart()
@@ -134,7 +137,7 @@ struct HTTP2ServerSessionTests {
     #expect(after.map { UInt32(bigEndianBytes: $0.payload) } == [256_000])
   }
 
-  @Test("W16: a block over the limit is flagged and the HPACK table stays right", arguments: [7_925, 7_926])
+  @Test("W16: the limit of a header list is inclusive", arguments: [7_925, 7_926])
   func headerLimit(valueLength: Int) throws {
     let peer = SessionUnderTest()
     var builder = FrameBuilder.clientStart()
@@ -145,7 +148,44 @@ struct HTTP2ServerSessionTests {
     #expect(peer.log == ["settings", first, "headers 3"])
   }
 
-  @Test("WIRE 1.1a: spaces around a value do not end the stream")
+  @Test("W16, S3-cve-hpack-table: what a refused block puts into the shared table is there for the next stream")
+  func tableAfterRefusal() throws {
+    let peer = SessionUnderTest()
+    var builder = FrameBuilder.clientStart()
+    let filler = (1...3).map { ("x-\($0)", String(repeating: "v", count: 4000)) }
+    // After the limit: a literal field that enters the table (RFC 7541 6.2.1), as entry 62.
+    let indexed = [0x40, 3] + Array("x-k".utf8) + [5] + Array("value".utf8)
+    builder.frame(
+      .headers, flags: FrameBuilder.endHeaders, stream: 1, FrameBuilder.block(Self.request + filler) + indexed)
+    builder.frame(.headers, flags: FrameBuilder.endHeaders, stream: 3, FrameBuilder.block(Self.request) + [0xBE])
+    try builder.bytes.withUnsafeBytes { try peer.session.receive($0) }
+    var blocks: [HeaderFields] = []
+    while let event = peer.session.nextEvent() {
+      if case .headers(_, let fields, _) = event { blocks.append(fields) }
+    }
+    #expect(blocks.map(\.isOverLimit) == [true, false])
+    let last = try #require(blocks.last?.fields.last)
+    #expect(blocks.last?.name(of: last) == "x-k")
+    #expect(blocks.last?.value(of: last) == "value")
+  }
+
+  @Test("S3-large-outgoing-headers: a block that the library does not send resets its stream instead of hanging it")
+  func largeOutgoingBlock() throws {
+    let peer = SessionUnderTest()
+    var builder = FrameBuilder.clientStart()
+    builder.headers(1, Self.request, endStream: true)
+    try peer.send(builder)
+    _ = try peer.frames()
+    let stream = try #require(peer.session.liveStreams.first)
+    let big = String(repeating: "v", count: 70_000)
+    peer.session.submitResponseWithoutBody(stream, fixed: Self.okHeaders, extra: ["x-big": big])
+    let frames = try peer.frames()
+    #expect(frames.map(\.kind) == [FrameBuilder.Kind.rstStream.rawValue])
+    peer.drain()
+    #expect(peer.session.liveStreams.isEmpty)
+  }
+
+  @Test("S3-edge-spaces: spaces around a value do not end the stream")
   func edgeSpaces() throws {
     let peer = SessionUnderTest()
     var builder = FrameBuilder.clientStart()
@@ -190,7 +230,7 @@ struct HTTP2ServerSessionTests {
     #expect(!peer.session.isFinished)
   }
 
-  @Test("WIRE 1.1b: 5000 cancelled streams in a row do not end the connection")
+  @Test("S3-rapid-reset: 5000 cancelled streams in a row do not end the connection")
   func manyResets() throws {
     let peer = SessionUnderTest()
     var builder = FrameBuilder.clientStart()
@@ -212,6 +252,37 @@ struct HTTP2ServerSessionTests {
     #expect(throws: HTTP2SessionError.self) {
       try bytes.withUnsafeBytes { try peer.session.receive($0) }
     }
+  }
+}
+
+@Suite("HTTP2Session as a client, against frames built by hand")
+struct HTTP2ClientSessionTests {
+  @Test("W1, W3: a client sends the preface and SETTINGS with ENABLE_PUSH=0, and requests before the server's SETTINGS")
+  func start() throws {
+    let peer = SessionUnderTest(role: .client)
+    let stream = try #require(peer.session.submitRequest([":method": "POST", ":path": "/a.B/C", ":scheme": "http"]))
+    peer.session.finishRequest(stream)
+    let bytes = try peer.bytes()
+    #expect(Array(bytes.prefix(24)) == FrameBuilder.preface)
+    let frames = ParsedFrame.parse(Array(bytes.dropFirst(24)))
+    #expect(frames.first?.kind == FrameBuilder.Kind.settings.rawValue)
+    #expect(frames.first?.payload.prefix(6) == [0, 2, 0, 0, 0, 0])
+    #expect(frames.contains { $0.kind == FrameBuilder.Kind.headers.rawValue && $0.stream == 1 })
+  }
+
+  @Test("W3: PUSH_PROMISE from a server is a PROTOCOL_ERROR of the connection")
+  func push() throws {
+    let peer = SessionUnderTest(role: .client)
+    _ = peer.session.submitRequest([":method": "POST", ":path": "/a.B/C", ":scheme": "http"])
+    _ = try peer.bytes()
+    var builder = FrameBuilder()
+    builder.frame(.settings)
+    builder.frame(.settings, flags: FrameBuilder.ack)
+    let promise = FrameBuilder.bigEndian(2) + FrameBuilder.block(HTTP2ServerSessionTests.request)
+    builder.frame(.pushPromise, flags: FrameBuilder.endHeaders, stream: 1, promise)
+    try peer.send(builder)
+    let goAway = try peer.frames().first { $0.kind == FrameBuilder.Kind.goAway.rawValue }
+    #expect(goAway.map { Array($0.payload[4..<8]) } == FrameBuilder.bigEndian(1))
   }
 }
 

@@ -51,6 +51,20 @@ import Testing
     }
   }
 
+  @Test(
+    "W11: the user agent says grpc-<language>/<version>, behind the application's own", arguments: [nil, "portal/2"])
+  func userAgent(prefix: String?) async throws {
+    var service = EchoService()
+    service.onUnary = { _, context in Text(context.requestMetadata["user-agent"] ?? "none") }
+    var client = RPCClientConfiguration()
+    client.userAgentPrefix = prefix
+    let agent = try await withServer(service, client: client) { server in
+      try await server.channel.unary(EchoService.unary, "", options: CallOptions()).message.value
+    }
+    #expect(agent.hasPrefix(prefix.map { $0 + " grpc-swift-" } ?? "grpc-swift-"))
+    #expect(agent.contains("/"))
+  }
+
   @Test("a status with its message and metadata comes back as it was thrown")
   func failure() async throws {
     var service = EchoService()

@@ -147,7 +147,7 @@ struct ConfigurationTests {
   func nothing() {
     #expect(
       faults([:], dialsPatientService: true) == [
-        "--listen, HOST:PORT to listen on, is missing.",
+        "--listen, HOST:PORT or unix:/PATH to listen on, is missing.",
         "--tls-cert, the file with our certificate chain, is missing.",
         "--tls-key, the file with the private key of our certificate, is missing.",
         "--jwks, the file with the keys that verify tokens, is missing.",
@@ -163,7 +163,7 @@ struct ConfigurationTests {
   @Test(
     "each fault is one sentence that names the setting and the value",
     arguments: [
-      (Setting.listen, "7443", "The value \"7443\" of --listen is not HOST:PORT with a port from 0 to 65535."),
+      (Setting.listen, "7443", "The value \"7443\" of --listen is not HOST:PORT with a port from 0 to 65535, nor unix:/PATH."),
       (.tlsCert, "/nothing-here", "The file /nothing-here of --tls-cert does not exist."),
       (.tlsKey, "/tmp", "The file /tmp of --tls-key is a directory."),
       (.clientCA, "/nothing-here", "The file /nothing-here of --client-ca does not exist."),

@@ -32,6 +32,7 @@ struct SmallTextTests {
       ("127.0.0.1:7443", ListenAddress(host: "127.0.0.1", port: 7443)),
       ("[::1]:0", ListenAddress(host: "::1", port: 0)),
       ("localhost:65535", ListenAddress(host: "localhost", port: 65535)),
+      ("unix:/run/clinicavoice/patient.sock", ListenAddress.unix(path: "/run/clinicavoice/patient.sock")),
     ])
   func address(text: String, expected: ListenAddress) {
     #expect(ListenAddress(text) == expected)
@@ -41,7 +42,7 @@ struct SmallTextTests {
 
   @Test(
     "other texts are no addresses",
-    arguments: ["", ":1", "a", "a:", "a:65536", "a:-1", "::1:1", "a b:1", "a:1x", "[]:1", "http://a:1"])
+    arguments: ["", ":1", "a", "a:", "a:65536", "a:-1", "::1:1", "a b:1", "a:1x", "[]:1", "http://a:1", "unix:", "unix:a"])
   func noAddress(text: String) {
     #expect(ListenAddress(text) == nil)
   }

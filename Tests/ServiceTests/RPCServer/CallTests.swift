@@ -237,7 +237,20 @@ struct CallTests {
     #expect(reply.status == "13")
   }
 
-  @Test("W16: trailers over the limit become RESOURCE_EXHAUSTED")
+  @Test("S3-large-outgoing-headers: so do trailers that a generous limit allows, and the library does not send")
+  func trailersOverTheLibrarysLimit() async throws {
+    var configuration = RPCServerConfiguration()
+    configuration.maxResponseHeaderListSize = 1 << 20
+    let harness = try await ServerHarness(
+      TestService(unary: { _, context in
+        context.trailingMetadata.add(String(repeating: "v", count: 70_000), for: "x-big")
+        return Bytes("")
+      }), configuration: configuration)
+    let reply = try await harness.call(ServerHarness.request("Unary"), ServerHarness.framed([]))
+    #expect(reply.status == "8")
+  }
+
+  @Test("W16, S3-large-outgoing-headers: trailers over the limit become RESOURCE_EXHAUSTED")
   func largeTrailers() async throws {
     let harness = try await ServerHarness(
       TestService(unary: { request, context in

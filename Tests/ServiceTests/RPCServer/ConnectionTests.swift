@@ -25,7 +25,7 @@ struct ConnectionTests {
     try await harness.server.run()
   }
 
-  @Test("what outlasts the grace of a shutdown is ended")
+  @Test("W45: what outlasts the grace of a shutdown is ended")
   func hardEnd() async throws {
     var configuration = RPCServerConfiguration()
     configuration.shutdownGrace = .seconds(5)
@@ -113,7 +113,24 @@ struct ConnectionTests {
     #expect(!harness.channel.isActive)
   }
 
-  @Test("WIRE 1.4: a connection works on after many bytes were sent to calls that were over")
+  @Test("S3-one-owner: the answers to all that one read brought go out in one write")
+  func oneWrite() async throws {
+    let harness = try await ServerHarness()
+    var builder = FrameBuilder.clientStart()
+    for id in [1, 3, 5] as [UInt32] {
+      builder.headers(id, HostilePeerTests.request)
+      builder.data(id, ServerHarness.framed([UInt8(id)]), endStream: true)
+    }
+    try await harness.sendRaw(FrameBuilder())
+    let before = harness.sentBytes.count
+    try await harness.channel.writeInbound(ByteBuffer(bytes: builder.bytes))
+    let write = try #require(try await harness.channel.readOutbound(as: ByteBuffer.self))
+    #expect(try await harness.channel.readOutbound(as: ByteBuffer.self) == nil)
+    let frames = ParsedFrame.parse(harness.sentBytes.dropFirst(before) + Array(buffer: write))
+    #expect(frames.filter { $0.kind == FrameBuilder.Kind.data.rawValue }.map(\.stream) == [1, 3, 5])
+  }
+
+  @Test("S3-ignored-data-credit: a connection works on after many bytes were sent to calls that were over")
   func abandonedBytes() async throws {
     let harness = try await ServerHarness()
     for _ in 0..<30 {
@@ -148,6 +165,22 @@ struct ConnectionPolicyTests {
     #expect(deadline == Self.start + .seconds(110))
     #expect(before == nil)
     #expect(after == .beginDrain(reason: "max_age"))
+  }
+
+  @Test("W49: the grace of an age begins with the drain and ends what is left")
+  func ageGrace() {
+    var policy = Self.policy {
+      $0.maxAge = .seconds(100)
+      $0.drainGrace = .seconds(5)
+    }
+    let drain = Self.start + .seconds(110)
+    #expect(policy.tick(now: drain) == .beginDrain(reason: "max_age"))
+    let isFirst = policy.drainBegan(grace: policy.drainGrace, now: drain)
+    #expect(isFirst)
+    #expect(policy.tick(now: drain + .milliseconds(4_999)) == .finishDrain)
+    #expect(policy.tick(now: drain + .milliseconds(4_999)) == nil)
+    #expect(
+      policy.tick(now: drain + .seconds(5)) == .close(reason: "The calls in flight outlasted the grace of the drain."))
   }
 
   @Test("W48: strikes start anew when the server sent something")

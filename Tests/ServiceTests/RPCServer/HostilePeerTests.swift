@@ -34,6 +34,14 @@ struct HostilePeerTests {
     #expect(harness.channel.isActive == (lastWords == nil))
   }
 
+  @Test("S3-settings-flood: so does one that comes in a single read, in its own name")
+  func settingsInOneRead() async throws {
+    let harness = try await ServerHarness()
+    try await harness.sendRaw(Self.flood(5000) { builder, _ in builder.frame(.settings) })
+    #expect(!harness.channel.isActive)
+    #expect(harness.server.budgetTrips == [.settings: 1])
+  }
+
   @Test(
     "S3-empty-data: an empty DATA flood ends the connection",
     arguments: [(1000, nil), (1001, "too_many_empty_data_frames")] as [(Int, String?)])

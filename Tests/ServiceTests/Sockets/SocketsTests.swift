@@ -178,6 +178,78 @@ struct SocketsTests {
     try await channel.closeFuture.get()
   }
 
+  @Test("W2: a client that speaks TLS 1.1 at most is refused, one of TLS 1.2 is not", arguments: [true, false])
+  func oldTLS(isOld: Bool) async throws {
+    let authority = try TestAuthority()
+    let server = try ServerTLS(ServerTLSFiles(identity: try authority.issue("server", Self.serverNames())))
+    let connected = AsyncStream<Bool>.makeStream()
+    let listener = try await ServerListener.bind(
+      .tcp(host: "127.0.0.1", port: 0), tls: server, group: Self.group
+    ) { _, _, _ in connected.continuation.yield(true) }
+    defer { listener.channel.close(promise: nil) }
+    var configuration = TLSConfiguration.makeClientConfiguration()
+    configuration.certificateVerification = .none
+    configuration.applicationProtocols = ["h2"]
+    configuration.minimumTLSVersion = .tlsv1
+    configuration.maximumTLSVersion = isOld ? .tlsv11 : .tlsv12
+    let context = try NIOSSLContext(configuration: configuration)
+    let channel = try await ClientBootstrap(group: Self.group)
+      .channelInitializer { channel in
+        channel.eventLoop.makeCompletedFuture {
+          try channel.pipeline.syncOperations.addHandler(NIOSSLClientHandler(context: context, serverHostname: nil))
+        }
+      }
+      .connect(to: try #require(listener.channel.localAddress)).get()
+    channel.closeFuture.whenComplete { _ in connected.continuation.yield(false) }
+    #expect(await connected.stream.first { _ in true } == !isOld)
+    channel.close(promise: nil)
+  }
+
+  @Test("S3-slow-loris: a TLS handshake that is not finished in time is cut off, and counted")
+  func silentTLS() async throws {
+    let authority = try TestAuthority()
+    let server = try ServerTLS(ServerTLSFiles(identity: try authority.issue("server", Self.serverNames())))
+    let refusals = AsyncStream<ConnectionRefusal>.makeStream()
+    let listener = try await ServerListener.bind(
+      .tcp(host: "127.0.0.1", port: 0), tls: server, group: Self.group, handshakeTimeout: .milliseconds(50)
+    ) { _, _, _ in
+      Issue.record("the connection was handed on")
+    } refused: { refusal, _ in
+      refusals.continuation.yield(refusal)
+    }
+    defer { listener.channel.close(promise: nil) }
+    let channel = try await ClientBootstrap(group: Self.group)
+      .connect(to: try #require(listener.channel.localAddress)).get()
+    try await channel.closeFuture.get()
+    #expect(await refusals.stream.first { _ in true } == .handshakeTimeout)
+  }
+
+  @Test("S3-idle: connections over the limit of a listener are closed on arrival, and taken again when others end")
+  func connectionLimit() async throws {
+    let refusals = AsyncStream<ConnectionRefusal>.makeStream()
+    let accepted = AsyncStream<any Channel>.makeStream()
+    let listener = try await ServerListener.bind(
+      .tcp(host: "127.0.0.1", port: 0), tls: nil, group: Self.group, maxConnections: 1
+    ) { channel, _, _ in
+      accepted.continuation.yield(channel)
+    } refused: { refusal, _ in
+      refusals.continuation.yield(refusal)
+    }
+    defer { listener.channel.close(promise: nil) }
+    let address = try #require(listener.channel.localAddress)
+    var connections = accepted.stream.makeAsyncIterator()
+    let first = try await ClientBootstrap(group: Self.group).connect(to: address).get()
+    let serversEnd = try #require(await connections.next())
+    let second = try await ClientBootstrap(group: Self.group).connect(to: address).get()
+    try await second.closeFuture.get()
+    #expect(await refusals.stream.first { _ in true } == .tooManyConnections)
+    try await first.close().get()
+    try await serversEnd.closeFuture.get()
+    let third = try await ClientBootstrap(group: Self.group).connect(to: address).get()
+    #expect(await connections.next() != nil)
+    third.close(promise: nil)
+  }
+
   @Test("reloading takes up a renewed certificate, and keeps the old one when the files are bad")
   func reload() async throws {
     let old = try TestAuthority(name: "old")

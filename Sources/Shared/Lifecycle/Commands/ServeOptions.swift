@@ -3,7 +3,7 @@ internal import Configuration
 
 /// The flags of `serve` that every service has. Each may also stand in the environment or the configuration file.
 struct ServeOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Where to listen.", valueName: "host:port"))
+  @Option(help: ArgumentHelp("Where to listen: HOST:PORT, or unix:/PATH.", valueName: "address"))
   var listen: String?
 
   @Option(help: ArgumentHelp("Our certificate chain, PEM.", valueName: "file"))

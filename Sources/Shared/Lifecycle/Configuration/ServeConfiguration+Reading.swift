@@ -86,9 +86,9 @@ extension SettingReader {
   }
 
   fileprivate mutating func listenAddress() -> ListenAddress? {
-    guard let found = required(.listen, "HOST:PORT to listen on") else { return nil }
+    guard let found = required(.listen, "HOST:PORT or unix:/PATH to listen on") else { return nil }
     guard let address = ListenAddress(found.text) else {
-      fault(found, "HOST:PORT with a port from 0 to 65535")
+      fault(found, "HOST:PORT with a port from 0 to 65535, nor unix:/PATH")
       return nil
     }
     return address

@@ -153,9 +153,8 @@ extension ServiceRunner {
     var settings = RPCServerConfiguration()
     settings.shutdownGrace = TimeAmount(configuration.shutdownGrace)
     settings.errorDomain = Definition.policy.domain
-    let place = configuration.listen
     let server = RPCServer(
-      configuration: settings, listen: [.init(.tcp(host: place.host, port: place.port), tls: tls)],
+      configuration: settings, listen: [.init(configuration.listen.endpoint, tls: tls)],
       services: services, interceptors: interceptors(verifier: verifier, services: descriptors),
       eventLoopGroup: group, logger: logger)
     do {
