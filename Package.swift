@@ -160,6 +160,21 @@ let package = Package(
     .executableTarget(
       name: "store-crash-writer", dependencies: ["Storage", "EmbeddedEngine", "EncryptedStorage"],
       path: "Sources/Tools/StoreCrashWriter", swiftSettings: swiftSettings),
+    // gRPC's interop test service, both sides, for the runtime's tests against other implementations.
+    .target(name: "CInterop", dependencies: ["CProtobuf"], path: "Sources/Tools/Interop/CInterop"),
+    .target(
+      name: "InteropProtos", dependencies: ["CInterop", "ProtobufBridge", "RPC", .nioCore],
+      path: "Sources/Tools/Interop/Protos", swiftSettings: unsafeSwiftSettings),
+    .executableTarget(
+      name: "interop-server",
+      dependencies: [
+        "InteropProtos", "RPC", "RPCServer", "Sockets", .argumentParser, .logging, .nioCore, .nioPosix,
+      ], path: "Sources/Tools/Interop/Server", swiftSettings: swiftSettings),
+    .executableTarget(
+      name: "interop-client",
+      dependencies: [
+        "InteropProtos", "RPC", "RPCClient", "Sockets", .argumentParser, .logging, .nioCore, .nioPosix,
+      ], path: "Sources/Tools/Interop/Client", swiftSettings: swiftSettings),
 
     // Tests
     .target(name: "TestSupport", path: "Tests/ServiceTests/Support/Wire", swiftSettings: swiftSettings),

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Regenerates everything that is generated from proto/, the only way into generated code:
+# Regenerates everything that is generated from proto/ and from the interop tools' protos, the only way into generated
+# code:
 #   proto/generate.sh            writes into this checkout
 #   proto/generate.sh DIR        writes the same tree below DIR (deploy/scripts/check-generated compares it)
 #
@@ -32,24 +33,27 @@ fi
 
 # The well-known types that the contract uses come with protoc.
 well_known=(google/protobuf/{any,duration,empty,field_mask,timestamp}.proto)
-mapfile -t protos < <(cd "$root/proto" && find . -name '*.proto' -printf '%P\n' | LC_ALL=C sort)
-protoc -I "$root/proto" --include_imports --include_source_info --descriptor_set_out="$work/contract.pb" \
+roots=("$root/proto" "$root/Sources/Tools/Interop/proto")
+mapfile -t protos < <(find "${roots[@]}" -name '*.proto' -printf '%P\n' | LC_ALL=C sort)
+protoc "${roots[@]/#/-I}" --include_imports --include_source_info --descriptor_set_out="$work/contract.pb" \
   "${well_known[@]}" "${protos[@]}"
 
-c=$work/Sources/CProtobuf/generated
-contract=$work/Sources/Shared/Contract/Generated
-standard=$work/Sources/Shared/StandardProtos/Generated
-mkdir -p "$c"
-"$generator" --descriptor-set "$work/contract.pb" --lowered "$work/lowered.pb" --c-output "$c" \
-  --contract-output "$contract" --standard-output "$standard" >"$work/c-files"
-mapfile -t lowered < "$work/c-files"
-protoc --descriptor_set_in="$work/lowered.pb" --c_out="$c" "${lowered[@]}"
+source "$root/deploy/scripts/generated-folders.sh"
+mkdir -p "${generated_folders[@]/#/$work/}"
+"$generator" --descriptor-set "$work/contract.pb" --lowered "$work/lowered.pb" \
+  --c-output "$work/$generated_c" --contract-output "$work/$generated_contract" \
+  --standard-output "$work/$generated_standard" \
+  --interop-c-output "$work/$generated_interop_c" --interop-output "$work/$generated_interop" >"$work/c-files"
+for module in CProtobuf CInterop; do
+  folder=$generated_c
+  [[ $module == CProtobuf ]] || folder=$generated_interop_c
+  mapfile -t lowered < <(sed -n "s/^$module //p" "$work/c-files")
+  protoc --descriptor_set_in="$work/lowered.pb" --c_out="$work/$folder" "${lowered[@]}"
+done
 
-for folder in Sources/CProtobuf/generated Sources/Shared/Contract/Generated Sources/Shared/StandardProtos/Generated; do
+for folder in "${generated_folders[@]}"; do
   rm -rf "${out:?}/$folder"
-  if [[ -d $work/$folder ]]; then
-    mkdir -p "$out/$(dirname "$folder")"
-    cp -R "$work/$folder" "$out/$folder"
-  fi
+  mkdir -p "$out/$(dirname "$folder")"
+  cp -R "$work/$folder" "$out/$folder"
 done
 log "wrote C and Swift for ${#protos[@]} proto files"

@@ -38,6 +38,8 @@ package struct ClientCallState: Sendable {
     package var retryPushback: String?
     /// The one message of a method that has one, when the status is OK.
     package var response: ByteBuffer?
+    /// Whether that came compressed.
+    package var wasResponseCompressed = false
 
     package init(code: StatusCode, message: String) {
       self.code = code
@@ -85,6 +87,9 @@ package struct ClientCallState: Sendable {
     deframer = MessageDeframer(maxMessageLength: maxMessageLength, option: "maxReceiveMessageLength")
     deframer.method = method
   }
+
+  /// Whether the message that ``next()`` gave last came compressed.
+  package var wasLastMessageCompressed: Bool { deframer.wasLastCompressed }
 
   package var hasEnded: Bool { outcome != nil }
 
@@ -274,6 +279,7 @@ extension ClientCallState {
       fail(Self.endedInsideMessage)
     } else if let singleResponse {
       outcome.response = singleResponse
+      outcome.wasResponseCompressed = deframer.wasLastCompressed
       phase = .ended(outcome)
     } else {
       fail(RPCError(.unimplemented, "The server sent no message to a method that has one response."))

@@ -32,11 +32,16 @@ package struct ClientResponse<Message: WireMessage>: Sendable {
   package var message: Message
   package var initialMetadata: Metadata
   package var trailingMetadata: Metadata
+  /// Whether the message came compressed.
+  package var wasCompressed: Bool
 
-  package init(message: Message, initialMetadata: Metadata, trailingMetadata: Metadata) {
+  package init(
+    message: Message, initialMetadata: Metadata, trailingMetadata: Metadata, wasCompressed: Bool = false
+  ) {
     self.message = message
     self.initialMetadata = initialMetadata
     self.trailingMetadata = trailingMetadata
+    self.wasCompressed = wasCompressed
   }
 }
 
@@ -46,20 +51,24 @@ package struct ClientStream<Message: WireMessage>: Sendable {
   package let messages: MessageStream<Message>
   private let initial: @Sendable () async throws -> Metadata
   private let trailing: @Sendable () -> Metadata
+  private let compressed: @Sendable () -> Bool
 
   package init(
     messages: MessageStream<Message>, initialMetadata: @escaping @Sendable () async throws -> Metadata,
-    trailingMetadata: @escaping @Sendable () -> Metadata
+    trailingMetadata: @escaping @Sendable () -> Metadata, wasLastCompressed: @escaping @Sendable () -> Bool
   ) {
     self.messages = messages
     self.initial = initialMetadata
     self.trailing = trailingMetadata
+    self.compressed = wasLastCompressed
   }
 
   /// Waits for the response headers.
   package var initialMetadata: Metadata { get async throws { try await initial() } }
   /// Complete once `messages` has ended.
   package var trailingMetadata: Metadata { trailing() }
+  /// Whether the message that was taken last came compressed.
+  package var wasLastCompressed: Bool { compressed() }
 }
 
 /// What one call asks of the runtime.

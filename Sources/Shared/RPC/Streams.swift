@@ -43,21 +43,23 @@ package struct ResponseWriter<Message: WireMessage>: Sendable {
 
   /// Sends one message; returns once the transport may take another (backpressure).
   ///
+  /// - Parameter compressed: false for a message that goes out as it is, whatever holds for the call's others.
   /// - Throws: ``RPCError`` or `CancellationError` once the call is over.
-  package func write(_ message: Message) async throws {
+  package func write(_ message: Message, compressed: Bool = true) async throws {
     var buffer = ByteBuffer()
     do {
       try message.serialize(into: &buffer)
     } catch {
       throw RPCError(.internal, "A message could not be serialized: \(error.description)")
     }
-    try await sink.send(buffer)
+    try await sink.send(buffer, mayCompress: compressed)
   }
 }
 
 /// Where a ``ResponseWriter`` sends serialized messages to.
 package protocol MessageSink: Sendable {
-  func send(_ message: ByteBuffer) async throws
+  /// - Parameter mayCompress: whether the message is compressed, if the call compresses at all.
+  func send(_ message: ByteBuffer, mayCompress: Bool) async throws
 }
 
 package typealias RequestWriter = ResponseWriter

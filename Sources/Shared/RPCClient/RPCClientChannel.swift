@@ -154,7 +154,7 @@ extension RPCClientChannel {
     do throws(WireMessageError) {
       return ClientResponse(
         message: try Output(serialized: bytes), initialMetadata: initialMetadata,
-        trailingMetadata: outcome.trailingMetadata)
+        trailingMetadata: outcome.trailingMetadata, wasCompressed: outcome.wasResponseCompressed)
     } catch {
       throw RPCError(.internal, "The response could not be parsed: \(error.description)")
     }

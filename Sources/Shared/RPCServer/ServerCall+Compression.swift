@@ -32,10 +32,12 @@ extension ServerCall {
   }
 
   /// Appends `message`, compressed if that was agreed on and is worth it.
-  func frame(_ message: ByteBuffer, into buffer: inout ByteBuffer) {
+  func frame(_ message: ByteBuffer, mayCompress: Bool = true, into buffer: inout ByteBuffer) {
     let encoding = responseEncoding()
-    guard encoding != .identity, message.readableBytes >= limits.minCompressedLength, context.responseCompression.isOn
-    else { return MessageFraming.write(message, into: &buffer) }
+    let isWorthIt = message.readableBytes >= limits.minCompressedLength
+    guard mayCompress, isWorthIt, encoding != .identity, context.responseCompression.isOn else {
+      return MessageFraming.write(message, into: &buffer)
+    }
     MessageFraming.write(message, as: encoding, into: &buffer)
   }
 

@@ -6,10 +6,10 @@ struct CodecEmitter {
   func emit() -> String {
     var out = CodeWriter()
     out.header(source: file.name)
-    out.line("internal import CProtobuf")
+    out.line("internal import \(file.module.cModule.rawValue)")
     out.line("package import ProtobufBridge")
     let types = file.allMessages.flatMap(\.fields).map(\.typeName)
-    if SwiftNames.isContract(file.package), schema.refersToStandardProtos(types) {
+    if file.module.isAboveStandard, schema.refersToStandardProtos(types) {
       out.line("internal import StandardProtos")
     }
     for message in file.allMessages where !message.isMapEntry {

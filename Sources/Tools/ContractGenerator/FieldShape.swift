@@ -75,7 +75,7 @@ extension Schema {
   func refersToStandardProtos(_ types: some Sequence<String>) -> Bool {
     types.contains { name in
       let package = messages[name]?.package ?? enums[name]?.package
-      return package.map { !SwiftNames.isContract($0) } ?? false
+      return package.map { GeneratedModule(package: $0) == .standard } ?? false
     }
   }
 }

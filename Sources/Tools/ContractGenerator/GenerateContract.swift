@@ -15,7 +15,7 @@ struct GenerateContract: ParsableCommand {
   @Option(help: "Where to write the lowered FileDescriptorSet for protoc-c.")
   var lowered: String
 
-  @Option(help: "The folder for C sources, beside those of protoc-c.")
+  @Option(help: "The folder for C sources of the packages that the services use, beside those of protoc-c.")
   var cOutput: String
 
   @Option(help: "The folder for Swift sources of clinicavoice packages.")
@@ -24,38 +24,60 @@ struct GenerateContract: ParsableCommand {
   @Option(help: "The folder for Swift sources of google and grpc packages.")
   var standardOutput: String
 
+  @Option(help: "The folder for C sources of grpc.testing.")
+  var interopCOutput: String
+
+  @Option(help: "The folder for Swift sources of grpc.testing.")
+  var interopOutput: String
+
   func run() throws {
     let schema = try SchemaReader.read([UInt8](Data(contentsOf: URL(fileURLWithPath: descriptorSet))))
     try SchemaChecks.run(schema)
     try write(Lowering.descriptorSet(of: schema), to: lowered)
 
-    let contract = ModuleEmitter(
-      schema: schema, name: "Contract", files: schema.files.filter { SwiftNames.isContract($0.package) })
-    let standard = ModuleEmitter(
-      schema: schema, name: "Standard", files: schema.files.filter { !SwiftNames.isContract($0.package) })
-    for (module, folder) in [(contract, contractOutput), (standard, standardOutput)] where !module.files.isEmpty {
-      try write(module.emit(), to: "\(folder)/\(module.name)Module.swift")
-      for file in module.files {
-        let stem = "\(folder)/\(CNames.stem(file.name))"
-        if !file.allMessages.isEmpty || !file.allEnums.isEmpty {
-          try write(TypeEmitter(schema: schema, file: file).emit(), to: stem + ".swift")
-        }
-        if !file.allMessages.isEmpty {
-          try write(CodecEmitter(schema: schema, file: file).emit(), to: stem + "+Codec.swift")
-        }
-        if !file.services.isEmpty {
-          for part in ServiceEmitter(schema: schema, file: file).emit() {
-            try write(part.source, to: "\(stem)\(part.suffix).swift")
-          }
-        }
+    let modules = GeneratedModule.allCases.map { ModuleEmitter(schema: schema, module: $0) }
+      .filter { !$0.files.isEmpty }
+    for module in modules { try writeSwift(module, of: schema) }
+    for cModule in CModule.allCases {
+      try writeC(cModule, modules.filter { $0.module.cModule == cModule }, of: schema)
+    }
+  }
+
+  private func writeSwift(_ module: ModuleEmitter, of schema: Schema) throws {
+    let folder =
+      switch module.module {
+      case .contract: contractOutput
+      case .standard: standardOutput
+      case .interop: interopOutput
+      }
+    try write(module.emit(), to: "\(folder)/\(module.name)Module.swift")
+    for file in module.files {
+      let stem = "\(folder)/\(CNames.stem(file.name))"
+      if !file.allMessages.isEmpty || !file.allEnums.isEmpty {
+        try write(TypeEmitter(schema: schema, file: file).emit(), to: stem + ".swift")
+      }
+      if !file.allMessages.isEmpty {
+        try write(CodecEmitter(schema: schema, file: file).emit(), to: stem + "+Codec.swift")
+      }
+      for part in file.services.isEmpty ? [] : ServiceEmitter(schema: schema, file: file).emit() {
+        try write(part.source, to: "\(stem)\(part.suffix).swift")
       }
     }
-    let modules = [contract, standard].filter { !$0.files.isEmpty }
+  }
+
+  /// Writes what a C module has once, and prints a line `MODULE FILE` for each source that protoc-c makes of it.
+  private func writeC(_ cModule: CModule, _ modules: [ModuleEmitter], of schema: Schema) throws {
+    let folder =
+      switch cModule {
+      case .product: cOutput
+      case .interop: interopCOutput
+      }
+    let files = schema.files.filter { $0.module.cModule == cModule }
     try write(
-      CModuleEmitter.umbrella(of: schema, declarations: modules.map { $0.emitHeader() }), to: "\(cOutput)/messages.h")
-    try write(CModuleEmitter.descriptors(modules.map { $0.emitSource() }), to: "\(cOutput)/descriptors.c")
-    // protoc-c makes a source for each of these.
-    print(schema.files.filter { !$0.messages.isEmpty }.map { CNames.file($0.name) }.joined(separator: "\n"))
+      CModuleEmitter.umbrella(of: cModule, files: files, declarations: modules.map { $0.emitHeader() }),
+      to: "\(folder)/messages.h")
+    try write(CModuleEmitter.descriptors(modules.map { $0.emitSource() }), to: "\(folder)/descriptors.c")
+    for file in files where !file.messages.isEmpty { print("\(cModule.rawValue) \(CNames.file(file.name))") }
   }
 
   private func write(_ text: String, to path: String) throws { try write(Array(text.utf8), to: path) }

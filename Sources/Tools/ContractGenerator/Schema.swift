@@ -31,6 +31,9 @@ struct ProtoFile {
   /// The serialized FileDescriptorProto without its source info: what reflection serves.
   var serialized: [UInt8]
 
+  /// Where its types live.
+  var module: GeneratedModule { GeneratedModule(package: package) }
+
   /// Outer messages before those nested in them.
   var allMessages: [MessageType] { messages.flatMap(\.withNested) }
   var allEnums: [EnumType] { enums + allMessages.flatMap(\.enums) }

@@ -13,7 +13,7 @@ struct ServiceEmitter {
     out.header(source: file.name)
     out.line("package import RPC")
     let types = file.services.flatMap(\.methods).flatMap { [$0.input, $0.output] }
-    if SwiftNames.isContract(file.package), schema.refersToStandardProtos(types) {
+    if file.module.isAboveStandard, schema.refersToStandardProtos(types) {
       out.line("package import StandardProtos")
     }
     for service in file.services { emitPart(service, &out) }

@@ -17,9 +17,6 @@ enum SwiftNames {
     }.joined()
   }
 
-  /// The module that a package's types live in.
-  static func isContract(_ package: String) -> Bool { package.hasPrefix("clinicavoice.") }
-
   /// `clinicavoice.patient.v1.Patient.Address` → `PatientV1.Patient.Address`.
   static func type(_ fullName: String, package: String) -> String {
     let parts = fullName.dropFirst(package.count).split(separator: ".").map { declaredType(String($0)) }

@@ -8,7 +8,7 @@ struct TypeEmitter {
     out.header(source: file.name)
     if !file.allMessages.isEmpty || !file.allEnums.isEmpty { out.line("internal import ProtobufBridge") }
     let types = file.allMessages.flatMap(\.fields).map(\.typeName)
-    if SwiftNames.isContract(file.package), schema.refersToStandardProtos(types) {
+    if file.module.isAboveStandard, schema.refersToStandardProtos(types) {
       out.line("package import StandardProtos")
     }
     out.line()

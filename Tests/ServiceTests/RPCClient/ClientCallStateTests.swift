@@ -241,6 +241,72 @@ import Testing
     }
   }
 
+  /// "ab" fifty times, as Python's gzip and zlib compress it.
+  private static let compressed: [String: [UInt8]] = [
+    "gzip": [31, 139, 8, 0, 0, 0, 0, 0, 2, 3, 75, 76, 74, 164, 57, 4, 0, 44, 47, 244, 93, 100, 0, 0, 0],
+    "deflate": [120, 156, 75, 76, 74, 164, 57, 4, 0, 132, 11, 38, 23],
+  ]
+
+  private func compressed(_ encoding: String) -> [UInt8] {
+    let payload = Self.compressed[encoding] ?? []
+    return [1, 0, 0, 0, UInt8(payload.count)] + payload
+  }
+
+  @Test(
+    "the one response is inflated, and told apart from an uncompressed one (W18, W19)", arguments: ["gzip", "deflate"])
+  func compressedResponse(encoding: String) throws {
+    for (bytes, text, isCompressed) in [
+      (compressed(encoding), String(repeating: "ab", count: 50), true), (message("as it is"), "as it is", false),
+      (message("", flag: 1), "", true),
+    ] {
+      var state = state()
+      _ = state.receivedHeaders(headers(("grpc-encoding", encoding)), endStream: false)
+      #expect(state.receivedData(ByteBuffer(bytes: bytes), endStream: false) == nil)
+      _ = state.receivedTrailers(ok)
+      let outcome = try outcome(&state)
+      #expect(outcome.response == ByteBuffer(string: text))
+      #expect(outcome.wasResponseCompressed == isCompressed)
+    }
+  }
+
+  @Test("each message of a stream is compressed or not on its own, however it is cut (W17, W19)", arguments: 1...9)
+  func compressedStream(size: Int) throws {
+    var state = state(.serverStreaming)
+    _ = state.receivedHeaders(headers(("grpc-encoding", "gzip")), endStream: false)
+    let bytes = compressed("gzip") + message("b") + message("", flag: 1) + compressed("gzip")
+    var flags: [Bool] = []
+    for start in stride(from: 0, to: bytes.count, by: size) {
+      let cut = bytes[start..<min(start + size, bytes.count)]
+      #expect(state.receivedData(ByteBuffer(bytes: cut), endStream: false) == nil)
+      while case .message = state.next() { flags.append(state.wasLastMessageCompressed) }
+    }
+    #expect(flags == [true, false, true, true])
+  }
+
+  @Test("the bytes that a compressed message had on the wire are what the window gets back")
+  func compressedCredit() {
+    var state = state(.serverStreaming)
+    _ = state.receivedHeaders(headers(("grpc-encoding", "gzip")), endStream: false)
+    let bytes = compressed("gzip")
+    _ = state.receivedData(ByteBuffer(bytes: bytes), endStream: false)
+    _ = state.next()
+    #expect(state.takeCredit() == bytes.count)
+  }
+
+  @Test("what cannot be inflated is INTERNAL, and the limit counts what comes out (W20, W22)")
+  func compressedFailures() throws {
+    for kind in [MethodKind.unary, .serverStreaming] {
+      for (bytes, limit, code) in [
+        (message("not gzip", flag: 1), 100, StatusCode.internal), (compressed("gzip"), 99, .resourceExhausted),
+      ] {
+        var state = state(kind, limit: limit)
+        _ = state.receivedHeaders(headers(("grpc-encoding", "gzip")), endStream: false)
+        _ = state.receivedData(ByteBuffer(bytes: bytes), endStream: false)
+        #expect(try outcome(&state).code == code)
+      }
+    }
+  }
+
   @Test("the receive limit holds at the prefix: n passes, n + 1 does not (W22)")
   func limit() throws {
     for kind in [MethodKind.unary, .bidirectionalStreaming] {

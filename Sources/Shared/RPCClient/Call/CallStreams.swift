@@ -8,6 +8,7 @@ final class ResponseSource: MessageSource {
   private let call: ClientCall
   private let sink: RequestSink?
   private let trailing = Mutex<Metadata>([:])
+  private let wasLastCompressed = Mutex(false)
 
   /// - Parameter sink: where the request is written, to name its failure as the cause of the call's.
   init(_ call: ClientCall, sink: RequestSink? = nil) {
@@ -17,7 +18,9 @@ final class ResponseSource: MessageSource {
 
   func nextMessage() async throws -> ByteBuffer? {
     switch await call.nextOnLoop() {
-    case .message(let message): return message
+    case .message(let message, let isCompressed):
+      wasLastCompressed.withLock { $0 = isCompressed }
+      return message
     case .end(let outcome, _):
       trailing.withLock { $0 = outcome.trailingMetadata }
       if outcome.code == .ok { return nil }
@@ -48,7 +51,7 @@ final class ResponseSource: MessageSource {
   func stream<Message>(of type: Message.Type = Message.self) -> ClientStream<Message> {
     ClientStream(
       messages: MessageStream(source: self), initialMetadata: { try await self.initialMetadata() },
-      trailingMetadata: { self.trailingMetadata })
+      trailingMetadata: { self.trailingMetadata }, wasLastCompressed: { self.wasLastCompressed.withLock { $0 } })
   }
 }
 
@@ -59,11 +62,11 @@ final class RequestSink: MessageSink {
 
   init(_ call: ClientCall) { self.call = call }
 
-  func send(_ message: ByteBuffer) async throws {
+  func send(_ message: ByteBuffer, mayCompress: Bool) async throws {
     try Task.checkCancellation()
     let outcome = await withTaskCancellationHandler {
       await withCheckedContinuation { continuation in
-        call.hop { $0.send(message, continuation) }
+        call.hop { $0.send(message, mayCompress: mayCompress, continuation) }
       }
     } onCancel: {
       // Also reached when the call is over and its writer is told to stop; then this changes nothing.

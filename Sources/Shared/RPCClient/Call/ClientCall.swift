@@ -77,7 +77,7 @@ final class ClientCall: @unchecked Sendable {
   private static let unsentLimit = 64 * 1024
 
   enum Next: Sendable {
-    case message(ByteBuffer)
+    case message(ByteBuffer, isCompressed: Bool)
     case end(Outcome, initialMetadata: Metadata)
   }
 
@@ -119,7 +119,7 @@ extension ClientCall {
     }
     if let message {
       guard checkSendLimit(message) else { return }
-      append(message)
+      append(message, mayCompress: true)
       request.hasHalfClosed = true
     }
     if let deadline {
@@ -149,10 +149,10 @@ extension ClientCall {
   }
 
   /// Sends one more message; the continuation gets `nil` when another may follow, or how the call ended.
-  func send(_ message: ByteBuffer, _ continuation: CheckedContinuation<Outcome?, Never>) {
+  func send(_ message: ByteBuffer, mayCompress: Bool, _ continuation: CheckedContinuation<Outcome?, Never>) {
     loop.assertInEventLoop()
     if !request.hasHalfClosed, !isOver, checkSendLimit(message) {
-      append(message)
+      append(message, mayCompress: mayCompress)
       if case .open(let stream, let connection) = phase {
         request.drain(into: &stream.outbound)
         connection.resume(stream)
@@ -206,10 +206,10 @@ extension ClientCall {
     return false
   }
 
-  private func append(_ message: ByteBuffer) {
+  private func append(_ message: ByteBuffer, mayCompress: Bool) {
     var framed = ByteBuffer()
     framed.reserveCapacity(message.readableBytes + MessageFraming.prefixLength)
-    MessageFraming.write(message, as: options.encoding, into: &framed)
+    MessageFraming.write(message, as: mayCompress ? options.encoding : .identity, into: &framed)
     request.append(framed)
     guard request.isReplayable, router.reserveRetryBuffer(framed.readableBytes) else { return commitRequest() }
     reservedBytes += framed.readableBytes
@@ -387,7 +387,7 @@ extension ClientCall {
       switch state.next() {
       case .message(let message):
         messageWaiter = nil
-        waiter.resume(returning: .message(message))
+        waiter.resume(returning: .message(message, isCompressed: state.wasLastMessageCompressed))
       case .end(let outcome):
         messageWaiter = nil
         if !isOver {

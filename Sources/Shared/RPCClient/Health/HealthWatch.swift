@@ -61,7 +61,7 @@ final class HealthWatch: ClientCall.Router, @unchecked Sendable {
   private func received(_ next: ClientCall.Next, of call: ClientCall) {
     guard !isStopped, call === self.call else { return }
     switch next {
-    case .message(let bytes):
+    case .message(let bytes, _):
       guard let response = try? GRPCHealthV1.HealthCheckResponse(serialized: bytes) else {
         return report(failure("its health answer cannot be read"))
       }
