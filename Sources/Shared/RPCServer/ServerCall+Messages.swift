@@ -125,11 +125,11 @@ extension ServerCall: MessageSource {
 }
 
 extension ServerCall: MessageSink {
-  func send(_ message: ByteBuffer) async throws {
+  func send(_ message: ByteBuffer, mayCompress: Bool) async throws {
     try checkLength(message.readableBytes)
     try await withTaskCancellationHandler {
       try await withCheckedThrowingContinuation { writer in
-        onLoop { $0.write(message, writer) }
+        onLoop { $0.write(message, mayCompress: mayCompress, writer) }
         // As in ``nextMessage()``.
         if Task.isCancelled { onLoop { $0.cancelWriters() } }
       }
@@ -145,14 +145,16 @@ extension ServerCall: MessageSink {
   }
 
   /// Sends `message` and resumes `writer` when the stream has room for another.
-  private func write(_ message: ByteBuffer, _ writer: CheckedContinuation<Void, any Error>) {
+  private func write(
+    _ message: ByteBuffer, mayCompress: Bool, _ writer: CheckedContinuation<Void, any Error>
+  ) {
     guard let connection, let stream else {
       return writer.resume(throwing: failure ?? RPCError(.cancelled, "The call is over."))
     }
     do throws(RPCError) { try requireRoom() } catch { return writer.resume(throwing: error) }
     _ = responseEncoding()
     sendHeadersIfNeeded(on: stream, of: connection.session)
-    frame(message, into: &stream.outbound)
+    frame(message, mayCompress: mayCompress, into: &stream.outbound)
     connection.session.resume(stream)
     connection.needsFlush()
     if connection.session.isOutboundFull(stream) { writers.append(writer) } else { writer.resume() }

@@ -77,7 +77,7 @@ package struct NoResponse: MessageSink {
 
   package init() {}
 
-  package func send(_ message: ByteBuffer) async throws { throw Answered() }
+  package func send(_ message: ByteBuffer, mayCompress: Bool) async throws { throw Answered() }
 }
 
 /// Keeps what a handler writes, for a test to read.
@@ -89,7 +89,7 @@ package final class ResponseCapture<Message: WireMessage>: MessageSink {
 
   package var writer: ResponseWriter<Message> { ResponseWriter(sink: self) }
 
-  package func send(_ message: ByteBuffer) async throws { continuation.yield(message) }
+  package func send(_ message: ByteBuffer, mayCompress: Bool) async throws { continuation.yield(message) }
 
   /// The next `count` messages.
   package func next(_ count: Int) async throws -> [Message] {
