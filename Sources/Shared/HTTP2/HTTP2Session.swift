@@ -149,10 +149,11 @@ package import RPC
       var failure: Int32 = 0
       let position = buffer.writerIndex
       unsafe buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: Self.frameRoom) { room in
+        guard let start = room.baseAddress else { return 0 }
         var written = 0
         while written < limit {
           let count = unsafe nghttp2_session_mem_send(session, &data)
-          guard count > 0, let start = unsafe data else {
+          guard count > 0, let frames = unsafe data else {
             failure = count < 0 ? Int32(truncatingIfNeeded: count) : 0
             isDrained = true
             break
@@ -161,7 +162,7 @@ package import RPC
             rest = count
             break
           }
-          unsafe (room.baseAddress! + written).copyMemory(from: start, byteCount: count)
+          unsafe (start + written).copyMemory(from: frames, byteCount: count)
           written += count
         }
         return written
