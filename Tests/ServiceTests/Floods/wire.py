@@ -59,7 +59,7 @@ class RawPeer:
         """Sends and reads at the same time, so that neither side waits for the other. False once it was cut off."""
         view = memoryview(data)
         while view and not self.is_closed:
-            readable, writable, _ = select.select([self.socket], [self.socket], [], PATIENCE)
+            readable, writable = self.ready(select.POLLIN | select.POLLOUT, PATIENCE)
             assert readable or writable, "the server neither reads nor closes"
             if readable:
                 self.read()
@@ -71,6 +71,13 @@ class RawPeer:
                 except BlockingIOError:
                     pass
         return not self.is_closed
+
+    def ready(self, events: int, seconds: float) -> tuple[bool, bool]:
+        """Whether the socket can be read and written. `poll`, because `select` knows no descriptor above 1023."""
+        poll = select.poll()
+        poll.register(self.socket, events)
+        found = next(iter(poll.poll(seconds * 1000)), (0, 0))[1]
+        return bool(found & ~select.POLLOUT), bool(found & select.POLLOUT)
 
     def read(self) -> None:
         try:
@@ -87,7 +94,7 @@ class RawPeer:
         while not done(self):
             assert not self.is_closed, "the server closed the connection"
             assert time.monotonic() < end, "the server did not do it in time"
-            if select.select([self.socket], [], [], 1)[0]:
+            if self.ready(select.POLLIN, 1)[0]:
                 self.read()
 
     def frames(self) -> list[tuple[int, int, int, bytes]]:
