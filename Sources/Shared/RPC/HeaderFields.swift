@@ -6,6 +6,9 @@ package enum HeaderName: UInt8, Sendable, Hashable {
   case grpcTimeout, grpcEncoding, grpcAcceptEncoding, grpcStatus, grpcMessage, grpcStatusDetails
   case other
 
+  /// Whether a field of this name is the application's: metadata.
+  var isCustom: Bool { self == .other || self == .userAgent }
+
   /// Which well-known name these bytes spell. Names are lower-case in HTTP/2, so the comparison is exact.
   package init(_ name: UnsafeBufferPointer<UInt8>) {
     self = .other

@@ -7,8 +7,8 @@ extension Metadata {
   /// - Throws: `INTERNAL` when a `-bin` value is not base64: that ends the call, not the connection.
   package init(_ fields: HeaderFields) throws(RPCError) {
     self.init()
-    reserveCapacity(fields.fields.count(where: { $0.token == .other || $0.token == .userAgent }))
-    for field in fields.fields where field.token == .other || field.token == .userAgent {
+    reserveCapacity(fields.fields.count(where: { $0.token.isCustom }))
+    for field in fields.fields where field.token.isCustom {
       if fields.name(of: field, hasPrefix: "grpc-") { continue }
       let value = fields.valueBytes(of: field)
       guard fields.name(of: field, hasSuffix: "-bin") else {

@@ -63,7 +63,9 @@ package struct ServerCallState {
   // MARK: Request
 
   /// Checks what can be checked before routing (W6–W9, W12–W16, W20).
-  package func receivedHeaders(_ fields: HeaderFields) -> OnHeaders {
+  ///
+  /// - Parameter cache: of the connection.
+  package func receivedHeaders(_ fields: HeaderFields, cache: inout MetadataCache) -> OnHeaders {
     if fields.isOverLimit {
       return .reject(
         RPCError(
@@ -102,11 +104,17 @@ package struct ServerCallState {
     guard isGRPC else { return .rejectHTTP(status: 415) }
     guard isPost else { return .rejectHTTP(status: 405) }
     if let failure { return .reject(failure) }
-    if let field = authority ?? host { result.authority = fields.value(of: field) }
+    if let field = authority ?? host { result.authority = cache.authority(field, of: fields) }
     if hasCustomMetadata {
-      do throws(RPCError) { result.metadata = try Metadata(fields) } catch { return .reject(error) }
+      do throws(RPCError) { result.metadata = try cache.metadata(of: fields) } catch { return .reject(error) }
     }
     return .route(result)
+  }
+
+  /// As ``receivedHeaders(_:cache:)``, for a call that stands alone.
+  package func receivedHeaders(_ fields: HeaderFields) -> OnHeaders {
+    var cache = MetadataCache()
+    return receivedHeaders(fields, cache: &cache)
   }
 
   /// The path has a handler of this kind.

@@ -4,11 +4,17 @@ package import RPC
 /// Finds the handler of a path. Built once, then only read.
 package struct Router: Sendable {
   /// One method that is served.
-  struct Route: Sendable {
+  final class Route: Sendable {
     let path: String
     let kind: MethodKind
     /// Runs the handler on a call; the call's interceptors are around it already.
     let run: @Sendable (ServerCall) async throws -> Void
+
+    init(path: String, kind: MethodKind, run: @escaping @Sendable (ServerCall) async throws -> Void) {
+      self.path = path
+      self.kind = kind
+      self.run = run
+    }
   }
 
   private var routes: [Route] = []

@@ -38,13 +38,23 @@ final class ServerCall: @unchecked Sendable {
   /// Why reads and writes fail, once the call is over.
   @exclusivity(unchecked) var failure: RPCError?
 
-  struct Limits: Sendable {
-    var maxSendMessageLength: Int
-    var maxResponseHeaderListSize: Int
-    var errorDomain: String?
-    var responseEncoding: MessageEncoding
-    var minCompressedLength: Int
-    var maxBufferedBytes: Int
+  /// One for all calls of a connection.
+  final class Limits: Sendable {
+    let maxSendMessageLength: Int
+    let maxResponseHeaderListSize: Int
+    let errorDomain: String?
+    let responseEncoding: MessageEncoding
+    let minCompressedLength: Int
+    let maxBufferedBytes: Int
+
+    init(_ configuration: RPCServerConfiguration) {
+      maxSendMessageLength = configuration.maxSendMessageLength
+      maxResponseHeaderListSize = min(configuration.maxResponseHeaderListSize, HTTP2Session.maxSentHeaderList)
+      errorDomain = configuration.errorDomain
+      responseEncoding = configuration.responseEncoding
+      minCompressedLength = configuration.minCompressedLength
+      maxBufferedBytes = configuration.maxBufferedBytes
+    }
   }
 
   init(
@@ -122,16 +132,22 @@ final class ServerCall: @unchecked Sendable {
   ) {
     isHandlerRunning = true
     wasStarted = true
+    // Frames are small, so that those of a simple call fit into the memory that a task begins with.
     let task = Task.immediate(executorPreference: executor) {
       do {
-        try await self.run(interceptors[...], body)
-        self.onLoop { $0.finish(nil) }
+        if interceptors.isEmpty { try await body(self) } else { try await self.run(interceptors[...], body) }
+        self.handlerEnded(nil)
       } catch {
-        let error = RPCError(wrapping: error)
-        self.onLoop { $0.finish(error) }
+        self.handlerEnded(error)
       }
     }
     if isHandlerRunning { self.task = task }
+  }
+
+  @inline(never) private func handlerEnded(_ thrown: (any Error)?) {
+    guard let thrown else { return onLoop { $0.finish(nil) } }
+    let error = RPCError(wrapping: thrown)
+    onLoop { $0.finish(error) }
   }
 
   private func run(
@@ -168,7 +184,7 @@ final class ServerCall: @unchecked Sendable {
     isHandlerRunning = false
     if !isRefused { inFlight.finished() }
     sendStatus(error)
-    release(error ?? RPCError(.cancelled, "The call is over."))
+    release(error)
   }
 
   private func sendStatus(_ error: RPCError?) {
@@ -199,7 +215,9 @@ final class ServerCall: @unchecked Sendable {
   }
 
   /// Lets go of the stream, stops the handler, and tells whoever waits.
-  private func release(_ error: RPCError) {
+  ///
+  /// - Parameter error: why the call is over; `nil` when it ended well.
+  private func release(_ error: RPCError?) {
     guard let stream else { return }
     if stream.context === self { stream.context = nil }
     connection?.callEnded()
@@ -207,11 +225,14 @@ final class ServerCall: @unchecked Sendable {
     self.stream = nil
     failure = error
     // Whoever waits is told the status first: the cancellation would only tell them that there was one.
-    reader?.resume(throwing: error)
-    reader = nil
-    let waiting = writers
-    writers = []
-    for writer in waiting { writer.resume(throwing: error) }
+    if reader != nil || !writers.isEmpty {
+      let error = error ?? RPCError(.cancelled, "The call is over.")
+      reader?.resume(throwing: error)
+      reader = nil
+      let waiting = writers
+      writers = []
+      for writer in waiting { writer.resume(throwing: error) }
+    }
     task?.cancel()
     task = nil
   }

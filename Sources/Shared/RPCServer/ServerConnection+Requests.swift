@@ -8,7 +8,7 @@ extension ServerConnection {
   func receivedHeaders(_ fields: HeaderFields, on stream: HTTP2Stream, end: Bool) {
     var state = ServerCallState(maxMessageLength: shared.configuration.maxMessageLength)
     let request: ServerCallState.Request
-    switch state.receivedHeaders(fields) {
+    switch state.receivedHeaders(fields, cache: &metadataCache) {
     case .rejectHTTP(let status): return refuse(fields, on: stream, state, .http(status))
     case .reject(let error): return refuse(fields, on: stream, state, .status(error))
     case .route(let routed): request = routed

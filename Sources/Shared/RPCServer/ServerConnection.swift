@@ -51,6 +51,7 @@ package final class ServerConnection: ChannelInboundHandler {
   let peer: Peer
   @exclusivity(unchecked) var policy: ConnectionPolicy
   @exclusivity(unchecked) private var budget: PeerBudget
+  @exclusivity(unchecked) var metadataCache = MetadataCache()
   let callLimits: ServerCall.Limits
 
   @exclusivity(unchecked) var channel: ChannelHandlerContext?
@@ -81,12 +82,7 @@ package final class ServerConnection: ChannelInboundHandler {
     session = HTTP2Session(role: .server, configuration: shared.configuration.http2)
     policy = ConnectionPolicy(shared.configuration.connection, now: now, ageJitter: ageJitter)
     budget = PeerBudget(shared.configuration.budget, allConnections: shared.resets, now: now)
-    callLimits = ServerCall.Limits(
-      maxSendMessageLength: shared.configuration.maxSendMessageLength,
-      maxResponseHeaderListSize: min(shared.configuration.maxResponseHeaderListSize, HTTP2Session.maxSentHeaderList),
-      errorDomain: shared.configuration.errorDomain, responseEncoding: shared.configuration.responseEncoding,
-      minCompressedLength: shared.configuration.minCompressedLength,
-      maxBufferedBytes: shared.configuration.maxBufferedBytes)
+    callLimits = ServerCall.Limits(shared.configuration)
   }
 
   // MARK: Channel
