@@ -69,14 +69,14 @@ swift_build() {
   kill "$reporter" 2>/dev/null || true
   wait "$reporter" 2>/dev/null || true
   [ "$status" -eq 0 ] && return 0
-  grep -E '^[^ ]+:[0-9]+:[0-9]+: error:|^error:' "$output" | sort -u | head -n 40 >&2
+  grep -aE '^[^ ]+:[0-9]+:[0-9]+: error:|^error:' "$output" | sort -u | head -n 40 >&2
   fail "the build failed; its output is in $output"
 }
 
 report_build() { # log file: until the script that started it is gone
   local progress last=
   while sleep 30 && kill -0 $$ 2>/dev/null; do
-    progress=$(grep -o '^\[[0-9]*/[0-9]*\]' "$1" | tail -n 1 || true)
+    progress=$(grep -ao '^\[[0-9]*/[0-9]*\]' "$1" | tail -n 1 || true)
     [ "$progress" = "$last" ] || log "building: step ${progress//[\[\]]/}"
     last=$progress
   done
