@@ -37,10 +37,13 @@ struct WireRewriter {
     while unsafe !cursor.isAtEnd {
       let fieldStart = unsafe cursor.position
       let (number, wireType) = unsafe try cursor.tag()
+      let valueStart = unsafe cursor.position
       let field = unsafe lookup.find(number)
       guard let field = unsafe field, unsafe FieldKind.accepts(field, wireType) else {
         unsafe try cursor.skipValue(number: number, wireType: wireType, depth: depth)
-        unsafe unknown.append(contentsOf: UnsafeBufferPointer(start: fieldStart, count: cursor.position - fieldStart))
+        // protobuf-c writes the tag anew and as short as it can be, so that is how it is kept.
+        UnknownFields.append(varint: UInt64(number) << 3 | UInt64(wireType), to: &unknown)
+        unsafe unknown.append(contentsOf: UnsafeBufferPointer(start: valueStart, count: cursor.position - valueStart))
         continue
       }
       if unsafe FieldKind.isOneofMember(field) {

@@ -58,6 +58,15 @@ struct DecodingTests {
     #expect(try patient.serializedBytes() == bytes)
   }
 
+  @Test("the tag of an unknown field is kept as short as it can be, as it is sent", arguments: [0, 1, 3])
+  func overlongUnknownTag(padding: Int) throws {
+    // Field 5, length-delimited, in as many bytes as the padding makes it; then field 15, a varint.
+    let tag = padding == 0 ? [0x2a] : [0xaa] + [UInt8](repeating: 0x80, count: padding - 1) + [0]
+    let status = try GoogleRPC.Status(serializedBytes: tag + [3, 0, 0x78, 1, 0x78, 7])
+    #expect(status.unknownFields == [0x2a, 3, 0, 0x78, 1, 0x78, 7])
+    #expect(try GoogleRPC.Status(serializedBytes: status.serializedBytes()) == status)
+  }
+
   @Test("unknown fields and groups come out as they came in, in nested messages too")
   func unknownFields() throws {
     let group = tag(900, 3) + tag(901, 3) + tag(901, 4) + tag(5, 0) + varint(300) + tag(900, 4)
