@@ -39,12 +39,12 @@ package protocol RPCErrorConvertible: Error {
 
 extension RPCError {
   /// What a caller is told about any error: its own status where it has one, otherwise `UNKNOWN` without its text.
-  package init(wrapping error: any Error) {
+  package init(wrapping error: any Error, otherwise text: String = "The server failed in an unexpected way.") {
     switch error {
     case let error as RPCError: self = error
     case let error as any RPCErrorConvertible: self = error.rpcError
     case is CancellationError: self.init(.cancelled, "The call was cancelled.", cause: error)
-    default: self.init(.unknown, "The server failed in an unexpected way.", cause: error)
+    default: self.init(.unknown, text, cause: error)
     }
   }
 }

@@ -7,7 +7,7 @@ package struct MessageStream<Message: WireMessage>: AsyncSequence, Sendable {
   package typealias Element = Message
   package typealias Failure = any Error
 
-  private let source: any MessageSource
+  let source: any MessageSource
 
   package init(source: any MessageSource) { self.source = source }
 
