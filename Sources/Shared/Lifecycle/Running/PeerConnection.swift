@@ -37,11 +37,9 @@ struct PeerConnection: Sendable {
     client = RPCClientChannel(
       target: target, connector: SocketConnector(tls: tls, hostName: target.hostName), on: loop,
       configuration: settings, logger: logger)
-    if let file = peer.tokenFile {
-      channel = BearerChannel(client, token: try Self.token(file))
-    } else {
-      channel = client
-    }
+    var interceptors: [any ClientInterceptor] = []
+    if let file = peer.tokenFile { interceptors.append(BearerInterceptor(token: try Self.token(file))) }
+    channel = client.intercepted(by: interceptors)
   }
 
   /// A peer that is back is called again within about a second: one service of our own, not a fleet of strangers, so
