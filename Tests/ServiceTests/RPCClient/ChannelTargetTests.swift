@@ -11,6 +11,7 @@ import Testing
       ("dns:///patients.internal", "patients.internal", 443),
       ("dns:///[::1]:7443", "::1", 7443),
       ("dns:::1", "::1", 443),
+      ("DNS:///patients.internal:7443", "patients.internal", 7443),
       ("localhost:1", "localhost", 1),
       ("xds-like.name", "xds-like.name", 443),
     ])
@@ -40,6 +41,31 @@ import Testing
     let target = try ChannelTarget(parsing: text)
     #expect(target.source == .endpoints(endpoints))
     #expect(target.authority == authority)
+  }
+
+  @Test(
+    "a port that is not named is the one of the transport (W56)", arguments: ["a", "dns:a", "dns:///a", "[::1]", "::1"])
+  func defaultPort(text: String) throws {
+    let host = text.hasSuffix("a") ? "a" : "::1"
+    let target = try ChannelTarget(parsing: text, defaultPort: 80)
+    #expect(target.source == .names([.init(host: host, port: 80)]))
+    #expect(target.authority == (host == "a" ? "a:80" : "[::1]:80"))
+  }
+
+  @Test("a scheme that is not known is part of a DNS name (W56)", arguments: ["xds:7443", "ipv5:7443", "unixx:7443"])
+  func unknownScheme(text: String) throws {
+    let scheme = String(text.prefix { $0 != ":" })
+    #expect(try ChannelTarget(parsing: text).source == .names([.init(host: scheme, port: 7443)]))
+  }
+
+  @Test("an authority in a DNS target, which cannot be asked, is refused by name; an empty one is fine (W56)")
+  func dnsServer() throws {
+    let error = #expect(throws: TargetError.self) { try ChannelTarget(parsing: "dns://8.8.8.8:53/patients:7443") }
+    #expect(
+      error?.description
+        == "The target 'dns://8.8.8.8:53/patients:7443' names the DNS server '8.8.8.8:53', but the system's resolver "
+        + "takes none; write dns:///patients:7443.")
+    #expect(try ChannelTarget(parsing: "dns:///patients:7443").hostName == "patients")
   }
 
   @Test("a list of hosts is tried in its order", arguments: ["static:a:1,b:2", "a:1,b:2"])

@@ -5,6 +5,10 @@ internal import NIOCore
 /// Grammar (gRPC "Name Resolution"; WIRE W56): `dns:[///]host[:port]`, `ipv4:a:p[,b:p…]`, `ipv6:[a]:p[,…]`,
 /// `unix:path`, `unix:///absolute/path`, `unix-abstract:name` (Linux), and of our own `static:host:port[,host:port…]`,
 /// which may also be written without its scheme when it has a comma. Anything with no known scheme is a DNS name.
+/// Schemes are compared without regard to case (RFC 3986, 3.1).
+///
+/// gRPC also has `dns://authority/host`, where the authority is the DNS server to ask. The system's resolver cannot be
+/// told one, so that an authority that is not empty is refused rather than passed over.
 package struct ChannelTarget: Sendable, Hashable {
   package enum Source: Sendable, Hashable {
     /// Names and ports that are resolved anew whenever the channel needs a connection.
@@ -105,7 +109,7 @@ extension ChannelTarget {
 
   private static func split(_ text: String) -> (scheme: String?, rest: String) {
     guard let colon = text.firstIndex(of: ":") else { return (nil, text) }
-    let scheme = String(text[..<colon])
+    let scheme = text[..<colon].lowercased()
     guard schemes.contains(scheme) else { return (nil, text) }
     return (scheme, String(text[text.index(after: colon)...]))
   }
@@ -117,7 +121,9 @@ extension ChannelTarget {
       throw TargetError("The target '\(text)' names no host; write dns:host:port or dns:///host:port.")
     }
     guard slash == afterSlashes.startIndex else {
-      throw TargetError("The target '\(text)' names a DNS server, which is not supported; write dns:///host:port.")
+      throw TargetError(
+        "The target '\(text)' names the DNS server '\(afterSlashes[..<slash])', but the system's resolver takes none; "
+          + "write dns:///\(afterSlashes[afterSlashes.index(after: slash)...]).")
     }
     return String(afterSlashes[afterSlashes.index(after: slash)...])
   }
