@@ -43,6 +43,7 @@ extension Target.Dependency {
   static let configuration: Self = .product(name: "Configuration", package: "swift-configuration")
   static let logging: Self = .product(name: "Logging", package: "swift-log")
   static let metrics: Self = .product(name: "Metrics", package: "swift-metrics")
+  static let metricsTestKit: Self = .product(name: "MetricsTestKit", package: "swift-metrics")
   static let serviceLifecycle: Self = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
   static let deque: Self = .product(name: "DequeModule", package: "swift-collections")
   static let unixSignals: Self = .product(name: "UnixSignals", package: "swift-service-lifecycle")
@@ -211,7 +212,9 @@ let package = Package(
     tests(
       "EmbeddedEngine", ["Storage", "EmbeddedEngine", "EncryptedStorage", "store-crash-writer", .grdb, .grdbSQLite]),
     tests("Auth", ["Auth", "Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging]),
-    tests("Observability", ["Observability", "Identity", "RPC", .nioCore, .logging]),
+    tests(
+      "Observability",
+      ["Observability", "Identity", "InProcess", "EchoTestSupport", "RPC", .nioCore, .logging, .metricsTestKit]),
     tests(
       "Lifecycle",
       [
