@@ -244,6 +244,9 @@ package struct ServerCallState {
     return wasRunning
   }
 
+  /// Bytes that the message last given out had on the wire, without its prefix.
+  package var lastMessageWireLength: Int { deframer.lastWireLength }
+
   /// Whether the message last given out came compressed.
   package var wasLastMessageCompressed: Bool { deframer.wasLastCompressed }
 

@@ -23,6 +23,8 @@ package final class ServerContext: Sendable {
     var isRequestCompressed = false
   }
   private let state: Mutex<State>
+  private let received = Atomic<Int>(0)
+  private let sent = Atomic<Int>(0)
 
   package init(
     path: String, requestMetadata: Metadata, deadline: NIODeadline?, peer: Peer, authority: String
@@ -58,6 +60,15 @@ package final class ServerContext: Sendable {
     get { state.withLock { $0.isRequestCompressed } }
     set { state.withLock { $0.isRequestCompressed = newValue } }
   }
+
+  /// Bytes of the request's messages that the handler was given so far, as they travel: compressed, without prefixes.
+  package var receivedMessageBytes: Int { received.load(ordering: .relaxed) }
+  /// Bytes of the messages that the handler answered so far, as they travel.
+  package var sentMessageBytes: Int { sent.load(ordering: .relaxed) }
+
+  /// Called by the runtime, as ``countSent(_:)``.
+  package func countReceived(_ bytes: Int) { received.wrappingAdd(bytes, ordering: .relaxed) }
+  package func countSent(_ bytes: Int) { sent.wrappingAdd(bytes, ordering: .relaxed) }
 
   /// A value that an interceptor leaves for those inside it, such as the authenticated principal.
   package subscript<Key: ServerContextKey>(key: Key.Type) -> Key.Value? {

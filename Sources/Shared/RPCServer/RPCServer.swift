@@ -37,15 +37,19 @@ package final class RPCServer: Sendable {
     var isDone: Bool { isShuttingDown && connections.isEmpty }
   }
 
-  /// - Parameter interceptors: run around every call, the first outermost.
+  /// - Parameters:
+  ///   - interceptors: run around every call, the first outermost.
+  ///   - onBudgetTrip: told each time that a peer exceeds a budget, on any thread.
   package init(
     configuration: RPCServerConfiguration = .init(), listen: [Listen], services: [any RPCService],
-    interceptors: [any ServerInterceptor] = [], eventLoopGroup: any EventLoopGroup, logger: Logger
+    interceptors: [any ServerInterceptor] = [], eventLoopGroup: any EventLoopGroup, logger: Logger,
+    onBudgetTrip: @escaping @Sendable (ServerBudget) -> Void = { _ in }
   ) {
     self.listen = listen
     self.group = eventLoopGroup
     self.shared = ServerConnectionContext(
-      configuration: configuration, router: Router(services), interceptors: interceptors, logger: logger)
+      configuration: configuration, router: Router(services), interceptors: interceptors, logger: logger,
+      onBudgetTrip: onBudgetTrip)
   }
 
   /// Starts to listen everywhere, or nowhere.

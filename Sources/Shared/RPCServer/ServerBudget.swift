@@ -39,15 +39,21 @@ package final class BudgetTrips: Sendable {
 
   private let entries = Mutex<[ServerBudget: Entry]>([:])
   private let logger: Logger
+  private let onTrip: @Sendable (ServerBudget) -> Void
   package static let logInterval: TimeAmount = .seconds(10)
 
-  package init(logger: Logger) { self.logger = logger }
+  /// - Parameter onTrip: told each time, for a count that others can read.
+  package init(logger: Logger, onTrip: @escaping @Sendable (ServerBudget) -> Void = { _ in }) {
+    self.logger = logger
+    self.onTrip = onTrip
+  }
 
   /// How often each budget was exceeded since the server was made.
   package var counts: [ServerBudget: Int] { entries.withLock { $0.mapValues(\.count) } }
 
   package func connectionEnded(by budget: ServerBudget, peer: String) {
     entries.withLock { $0[budget, default: Entry()].count += 1 }
+    onTrip(budget)
     logger.notice("a connection exceeds a budget", metadata: ["peer": "\(peer)", "budget": "\(budget.rawValue)"])
   }
 
@@ -61,6 +67,7 @@ package final class BudgetTrips: Sendable {
       entry.countAtLastLog = entry.count
       return number
     }
+    onTrip(budget)
     guard let number else { return }
     logger.warning(
       "a budget is exceeded", metadata: ["budget": "\(budget.rawValue)", "times": "\(number)", "peer": "\(peer)"])

@@ -41,8 +41,9 @@ extension ServerCall {
     MessageFraming.write(message, as: encoding, into: &buffer)
   }
 
-  /// Tells the handler whether the message that it gets was compressed; costs nothing where none is.
-  func noteCompression() {
+  /// A message was taken for the handler: counts its bytes, and tells the handler whether they were compressed.
+  func messageWasTaken() {
+    context.countReceived(state.lastMessageWireLength)
     guard compression.isRequestEncoded, state.wasLastMessageCompressed != compression.wasTold else { return }
     compression.wasTold.toggle()
     context.isRequestCompressed = compression.wasTold

@@ -50,6 +50,7 @@ extension ServerCall {
       try checkLength(bytes.readableBytes)
       frame(bytes, into: &stream.outbound)
     }
+    context.countSent(stream.outbound.readableBytes - MessageFraming.prefixLength)
     hasStagedResponse = true
   }
 
@@ -106,7 +107,7 @@ extension ServerCall: MessageSource {
     do throws(RPCError) {
       switch try state.next(from: &stream.inbound) {
       case .message(let message):
-        noteCompression()
+        messageWasTaken()
         connection.session.consumeTaken(on: stream)
         connection.needsFlush()
         reader.resume(returning: message)
@@ -154,7 +155,9 @@ extension ServerCall: MessageSink {
     do throws(RPCError) { try requireRoom() } catch { return writer.resume(throwing: error) }
     _ = responseEncoding()
     sendHeadersIfNeeded(on: stream, of: connection.session)
+    let waiting = stream.outbound.readableBytes
     frame(message, mayCompress: mayCompress, into: &stream.outbound)
+    context.countSent(stream.outbound.readableBytes - waiting - MessageFraming.prefixLength)
     connection.session.resume(stream)
     connection.needsFlush()
     if connection.session.isOutboundFull(stream) { writers.append(writer) } else { writer.resume() }

@@ -94,7 +94,7 @@ final class ServerCall: @unchecked Sendable {
       connection.session.consume(stream.unconsumedBytes, on: stream)
       return nil
     }
-    noteCompression()
+    messageWasTaken()
     return message
   }
 

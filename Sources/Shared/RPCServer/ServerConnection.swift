@@ -18,14 +18,14 @@ package struct ServerConnectionContext: Sendable {
 
   package init(
     configuration: RPCServerConfiguration = .init(), router: Router, interceptors: [any ServerInterceptor] = [],
-    logger: Logger
+    logger: Logger, onBudgetTrip: @escaping @Sendable (ServerBudget) -> Void = { _ in }
   ) {
     self.configuration = configuration
     self.router = router
     self.interceptors = interceptors
     self.observers = interceptors.filter(\.seesRefusedCalls)
     self.inFlight = CallsInFlight()
-    self.trips = BudgetTrips(logger: logger)
+    self.trips = BudgetTrips(logger: logger, onTrip: onBudgetTrip)
     self.logger = logger
   }
 }

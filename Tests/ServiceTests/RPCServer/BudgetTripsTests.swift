@@ -43,6 +43,17 @@ struct BudgetTripsTests {
     #expect(lines.all.last == "warning a budget is exceeded budget=too_many_calls peer=b times=1000")
   }
 
+  @Test("whoever counts is told of each, also of those that are not logged")
+  func told() {
+    let told = Mutex<[ServerBudget]>([])
+    let trips = BudgetTrips(logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }) { budget in
+      told.withLock { $0.append(budget) }
+    }
+    for _ in 0..<3 { trips.tripped(.callsInFlight, peer: "a", now: Self.start) }
+    trips.connectionEnded(by: .pings, peer: "a")
+    #expect(told.withLock { $0 } == [.callsInFlight, .callsInFlight, .callsInFlight, .pings])
+  }
+
   @Test("a connection that ends by a budget is a line of its own")
   func connections() {
     let lines = Recorder.Lines()

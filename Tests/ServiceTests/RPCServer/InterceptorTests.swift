@@ -39,6 +39,27 @@ struct InterceptorTests {
     }
   }
 
+  /// Says at the end of a call what its messages weighed.
+  struct Weighing: ServerInterceptor {
+    var log: Log
+    func intercept(_ context: ServerContext, next: () async throws -> Void) async throws {
+      try await next()
+      log.add("\(context.receivedMessageBytes) in, \(context.sentMessageBytes) out")
+    }
+  }
+
+  @Test("messages count as they travel: compressed, without prefixes", arguments: ["Unary", "Pull", "Push", "Both"])
+  func sizes(method: String) async throws {
+    let log = Log()
+    let harness = try await ServerHarness(interceptors: [Weighing(log: log)])
+    let bytes = [UInt8](repeating: 7, count: 2000)
+    let body = try CompressionTests.compressed(bytes, "gzip")
+    let reply = try await harness.call(
+      ServerHarness.request(method, [("grpc-encoding", "gzip")]), ServerHarness.framed(body, flag: 1))
+    #expect(reply.messages.flatMap(\.self) == bytes)
+    #expect(log.all == ["\(body.count) in, 2000 out"])
+  }
+
   @Test("the first is the outermost, and all see the path that was routed")
   func order() async throws {
     let log = Log()
