@@ -24,19 +24,23 @@ package struct CallLogInterceptor: ServerInterceptor {
 
   package func intercept(_ context: ServerContext, next: () async throws -> Void) async throws {
     let start = now()
+    let method = metrics.started(path: context.path)
     do {
       try await next()
     } catch {
-      finish(context, since: start, failure: RPCError(wrapping: error))
+      finish(context, method, since: start, failure: RPCError(wrapping: error))
       throw error
     }
-    finish(context, since: start, failure: nil)
+    finish(context, method, since: start, failure: nil)
   }
 
-  private func finish(_ context: ServerContext, since start: NIODeadline, failure: RPCError?) {
+  private func finish(
+    _ context: ServerContext, _ method: CallMetrics.Method, since start: NIODeadline, failure: RPCError?
+  ) {
     let nanoseconds = (now() - start).nanoseconds
     let code = failure?.code ?? .ok
-    metrics.record(path: context.path, code: code, nanoseconds: nanoseconds)
+    method.ended(
+      code, nanoseconds: nanoseconds, sent: context.sentMessageBytes, received: context.receivedMessageBytes)
     let level = Self.level(of: code)
     guard logger.logLevel <= level else { return }
     var fields: Logger.Metadata = [

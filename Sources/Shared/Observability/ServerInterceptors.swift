@@ -1,3 +1,4 @@
+package import Metrics
 package import Logging
 package import RPC
 
@@ -16,11 +17,12 @@ package import RPC
 package enum ServerInterceptors {
   /// - Parameter identity: what finds out who calls and whether they may, in that order.
   package static func inOrder(
-    domain: String, services: [ServiceDescriptor], logger: Logger, identity: [any ServerInterceptor]
+    domain: String, services: [ServiceDescriptor], logger: Logger, identity: [any ServerInterceptor],
+    metrics: any MetricsFactory = MetricsSystem.factory
   ) -> [any ServerInterceptor] {
     [
       CorrelationInterceptor(),
-      CallLogInterceptor(logger: logger, metrics: CallMetrics(services: services)),
+      CallLogInterceptor(logger: logger, metrics: CallMetrics(services: services, factory: metrics)),
       ErrorShapingInterceptor(domain: domain),
     ] + identity
   }

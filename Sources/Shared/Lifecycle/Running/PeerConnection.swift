@@ -1,6 +1,7 @@
 internal import FoundationEssentials
 internal import Logging
 internal import NIOCore
+internal import Observability
 internal import RPC
 internal import RPCClient
 internal import Sockets
@@ -37,7 +38,7 @@ struct PeerConnection: Sendable {
     client = RPCClientChannel(
       target: target, connector: SocketConnector(tls: tls, hostName: target.hostName), on: loop,
       configuration: settings, logger: logger)
-    var interceptors: [any ClientInterceptor] = []
+    var interceptors: [any ClientInterceptor] = [ClientCallMetrics(target: peer.target)]
     if let file = peer.tokenFile { interceptors.append(BearerInterceptor(token: try Self.token(file))) }
     channel = client.intercepted(by: interceptors)
   }

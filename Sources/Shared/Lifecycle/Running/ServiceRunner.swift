@@ -157,10 +157,11 @@ extension ServiceRunner {
     var settings = RPCServerConfiguration()
     settings.shutdownGrace = TimeAmount(configuration.shutdownGrace)
     settings.errorDomain = Definition.policy.domain
+    let budgets = BudgetMetrics(budgets: ServerBudget.allCases.map(\.rawValue))
     let server = RPCServer(
       configuration: settings, listen: [.init(configuration.listen.endpoint, tls: tls)],
       services: services, interceptors: interceptors(verifier: verifier, services: descriptors),
-      eventLoopGroup: group, logger: logger)
+      eventLoopGroup: group, logger: logger, onBudgetTrip: { budgets.exceeded($0.rawValue) })
     do {
       try await server.start()
     } catch {
