@@ -46,6 +46,24 @@ import Testing
     for index in 2..<6 { #expect(picks[index] == picks[index - 2]) }
   }
 
+  @Test("each of the ready connections has its turn before any has its next")
+  func fairTurns() throws {
+    var (machine, ids) = ready([a, b, c])
+    for _ in 0..<5 { #expect(Set((0..<3).map { _ in machine.pick { _ in 0 } }) == Set(ids.values.map(Optional.some))) }
+  }
+
+  @Test("many clients of a service do not all begin with the same server")
+  func firstTurn() throws {
+    var first: Set<ConnectionID?> = []
+    for seed in 0..<50 as Range<UInt64> {
+      var machine = SpreadBalancer(.roundRobin, policy: .init(jitter: 0), seed: seed)
+      _ = machine.wake(now: t0)
+      for id in attempts(machine.addressesChanged([a, b, c], now: t0)).values { _ = machine.connected(id, now: t0) }
+      first.insert(machine.pick { _ in 0 })
+    }
+    #expect(first.count == 3)
+  }
+
   @Test("a connection without room is passed over; when none has room the call waits (W57)")
   func room() throws {
     var (machine, ids) = ready([a, b])
