@@ -99,7 +99,7 @@ struct HTTP2ServerSessionTests {
     let stream = try #require(peer.session.liveStreams.first)
     peer.session.submitResponseWithoutBody(stream, fixed: Self.okHeaders, extra: ["grpc-status": "12"])
     let frames = try peer.frames()
-    #expect(frames.map(\.kind) == [1, 3])
+    try #require(frames.map(\.kind) == [1, 3])
     #expect(frames[0].flags == 5)
     #expect(frames[1].payload == [0, 0, 0, 0])
   }
