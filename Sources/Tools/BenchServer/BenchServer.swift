@@ -1,7 +1,8 @@
 // A server for deploy/bench and for the tests of floods: answers every call with the same 449 bytes, through the whole
 // runtime. Blast sends 100 MB; Trips tells which budgets were exceeded, one `name count` a line.
 //
-// Usage: bench-server [--port N] [--loops N] [--interceptors N] [--connections N]. Prints "listening on PORT" once it serves.
+// Usage: bench-server [--port N] [--loops N] [--interceptors N] [--connections N] [--stall-seconds N]. Prints
+// "listening on PORT" once it serves.
 
 internal import Logging
 internal import NIOCore
@@ -77,6 +78,7 @@ enum BenchServer {
     let reference = ServerReference()
     var configuration = RPCServerConfiguration()
     if let limit = option("--connections") { configuration.maxConnections = limit }
+    if let time = option("--stall-seconds") { configuration.connection.stallTimeout = .seconds(Int64(time)) }
     let server = RPCServer(
       configuration: configuration, listen: [RPCServer.Listen(.tcp(host: "127.0.0.1", port: option("--port") ?? 0))],
       services: [BenchService(server: reference)],

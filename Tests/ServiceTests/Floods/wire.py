@@ -14,7 +14,7 @@ import grpc
 
 BINARIES = pathlib.Path(os.environ["CLINICAVOICE_BINARIES"])
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, CONTINUATION = 0, 1, 3, 4, 6, 7, 9
+DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE, CONTINUATION = 0, 1, 3, 4, 6, 7, 8, 9
 END_STREAM, ACK, END_HEADERS = 1, 1, 4
 CANCEL = 8
 PATIENCE = 120  # seconds; a bound, not an expectation
@@ -45,10 +45,19 @@ def request(method: str) -> bytes:
     return b"".join(literal(name.encode(), value.encode()) for name, value in fields.items())
 
 
+def wait_until(done) -> None:
+    end = time.monotonic() + PATIENCE
+    while not done():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
+
+
 class RawPeer:
     """One connection on which anything can be said."""
 
-    def __init__(self, port: int, start: bytes = PREFACE + frame(SETTINGS) + frame(SETTINGS, flags=ACK)):
+    START = PREFACE + frame(SETTINGS) + frame(SETTINGS, flags=ACK)
+
+    def __init__(self, port: int, start: bytes = START):
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.setblocking(False)
         self.received = b""
