@@ -24,27 +24,33 @@ RETRY = """"methodConfig": [{"name": [{}], "retryPolicy": {"maxAttempts": 5, "in
 
 
 class Named(grpc.GenericRpcHandler):
-    """Answers every unary call of test.Echo with a name."""
+    """Answers every unary call of test.Echo with a name, or fails it."""
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, is_broken: bool):
         self.name = name.encode()
+        self.is_broken = is_broken
 
     def service(self, details):
         if not details.method.startswith("/test.Echo/"):
             return None
-        return grpc.unary_unary_rpc_method_handler(lambda request, context: self.name)
+        return grpc.unary_unary_rpc_method_handler(self.answer)
+
+    def answer(self, request, context):
+        if self.is_broken:
+            context.abort(grpc.StatusCode.UNKNOWN, "broken")
+        return self.name
 
 
 class Foreign:
     """A grpcio server with the health service."""
 
-    def __init__(self, name: str, address: str = "127.0.0.1:0", with_health: bool = True):
+    def __init__(self, name: str, address: str = "127.0.0.1:0", with_health: bool = True, is_broken: bool = False):
         self.name = name
         self.server = grpc.server(futures.ThreadPoolExecutor(8))
         self.health = health.HealthServicer()
         if with_health:
             health_pb2_grpc.add_HealthServicer_to_server(self.health, self.server)
-        self.server.add_generic_rpc_handlers([Named(name)])
+        self.server.add_generic_rpc_handlers([Named(name, is_broken)])
         self.port = self.server.add_insecure_port(address)
 
     def __enter__(self) -> "Foreign":
@@ -193,6 +199,17 @@ def test_w59_one_watch_per_connection():
         results = call(peer.target, "--config", HEALTH, "--count", "10")
         assert {result["code"] for result in results} == {"OK"}
         assert len(watched) == 1 and watched[0].body == b"\x00\x00\x00\x00\x08\x0a\x06clinic"
+
+
+def test_an_outlier_gets_no_more_calls():
+    """gRFC A50: a server that fails its calls is ejected, and whoever calls later does not notice it any more."""
+    config = """{"loadBalancingConfig": [{"outlier_detection_experimental": {
+      "interval": "0.05s", "maxEjectionPercent": 50, "childPolicy": [{"round_robin": {}}],
+      "failurePercentageEjection": {"minimumHosts": 2, "requestVolume": 1}}}]}"""
+    with Foreign("well") as well, Foreign("broken", is_broken=True) as broken:
+        codes = [result["code"] for result in call(
+            addresses(well.port, broken.port), "--config", config, "--count", "1000")]
+    assert "UNKNOWN" in codes and set(codes[-100:]) == {"OK"}, codes
 
 
 # --- under load -----------------------------------------------------------------------------------------------------

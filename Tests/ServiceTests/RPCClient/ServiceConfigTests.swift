@@ -64,6 +64,41 @@ import Testing
     #expect(try ServiceConfig(json: "{}".utf8).method(path: "/a/b") == nil)
   }
 
+  private static func outliers(_ members: String) -> String {
+    "{\"loadBalancingConfig\": [{\"outlier_detection_experimental\": {\(members)}}]}"
+  }
+
+  @Test("outlier detection stands around another policy; what it does not say is as gRFC A50 says")
+  func outlierDetection() throws {
+    let config = try ServiceConfig(
+      json: Self.outliers(
+        #"""
+        "interval": "1s", "baseEjectionTime": "2s", "maxEjectionTime": "3.5s", "maxEjectionPercent": 40,
+        "failurePercentageEjection":
+          {"threshold": 50, "enforcementPercentage": 60, "minimumHosts": 7, "requestVolume": "8"},
+        "childPolicy": [{"unknown": {}}, {"least_request_experimental": {"choiceCount": 3}}]
+        """#
+      ).utf8)
+    #expect(config.balancing == .leastRequest(choiceCount: 3))
+    let read = try #require(config.outlierDetection)
+    #expect(
+      [read.interval, read.baseEjectionTime, read.maxEjectionTime] == [.seconds(1), .seconds(2), .milliseconds(3500)])
+    #expect(read.maxEjectionPercent == 40)
+    let rule = try #require(read.failurePercentage)
+    #expect([rule.threshold, rule.enforcementPercentage, rule.minimumHosts, rule.requestVolume] == [50, 60, 7, 8])
+
+    let plain = try ServiceConfig(
+      json: Self.outliers(#""childPolicy": [{"round_robin": {}}], "failurePercentageEjection": {}"#).utf8)
+    let usual = try #require(plain.outlierDetection)
+    #expect(plain.balancing == .roundRobin)
+    #expect(
+      [usual.interval, usual.baseEjectionTime, usual.maxEjectionTime] == [.seconds(10), .seconds(30), .seconds(300)])
+    #expect(usual.maxEjectionPercent == 10)
+    let limits = try #require(usual.failurePercentage)
+    #expect(
+      [limits.threshold, limits.enforcementPercentage, limits.minimumHosts, limits.requestVolume] == [85, 100, 5, 50])
+  }
+
   @Test("least_request draws two, or as many as it is told, at most ten")
   func leastRequest() throws {
     func balancing(_ entry: String) throws -> ServiceConfig.Balancing? {
@@ -84,6 +119,14 @@ import Testing
       (#"{"loadBalancingConfig": [{"round_robin": {}, "pick_first": {}}]}"#, "exactly one"),
       (#"{"loadBalancingConfig": [{"least_request": {"choiceCount": 1}}]}"#, "choiceCount"),
       (#"{"loadBalancingPolicy": "random"}"#, "'random'"),
+      (outliers(""), "childPolicy is missing"),
+      (outliers(#""childPolicy": []"#), "[0].childPolicy names no policy"),
+      (outliers(#""childPolicy": [{"outlier_detection_experimental": {}}]"#), "[0].childPolicy names no policy"),
+      (outliers(#""childPolicy": [{"round_robin": {}}], "interval": "0s""#), "interval"),
+      (outliers(#""childPolicy": [{"round_robin": {}}], "maxEjectionPercent": 101"#), "maxEjectionPercent"),
+      (outliers(#""childPolicy": [{"round_robin": {}}], "successRateEjection": {}"#), "successRateEjection"),
+      (outliers(#""failurePercentageEjection": {"threshold": 101}"#), "failurePercentageEjection.threshold"),
+      (outliers(#""failurePercentageEjection": {"minimumHosts": -1}"#), "failurePercentageEjection.minimumHosts"),
       (#"{"methodConfig": [{"name": [{"method": "Get"}]}]}"#, "without a service"),
       (#"{"methodConfig": [{"name": [{"service": "a"}]}, {"name": [{"service": "a"}]}]}"#, "methodConfig[1].name"),
       (#"{"methodConfig": [{"name": [{}], "timeout": "5"}]}"#, "methodConfig[0].timeout"),

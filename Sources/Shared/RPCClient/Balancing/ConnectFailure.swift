@@ -7,6 +7,7 @@ package struct ConnectFailure: Error, Sendable, Hashable {
     case alpn = "ALPN"
     case settings = "waiting for the server's SETTINGS"
     case health = "health check"
+    case outlier = "outlier detection"
     case established = "connection lost"
   }
 

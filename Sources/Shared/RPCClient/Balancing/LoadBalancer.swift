@@ -20,6 +20,8 @@ package protocol LoadBalancer: Sendable {
   mutating func healthChanged(_ id: ConnectionID, _ failure: ConnectFailure?, now: NIODeadline) -> [BalancerAction]
   /// The connection takes no more calls: it was lost, or the server sent GOAWAY.
   mutating func connectionEnded(_ id: ConnectionID, now: NIODeadline) -> [BalancerAction]
+  /// An attempt of a call on the connection is over.
+  mutating func attemptEnded(_ id: ConnectionID, succeeded: Bool)
   mutating func timerFired(now: NIODeadline) -> [BalancerAction]
   mutating func shutdown() -> [BalancerAction]
 
@@ -28,6 +30,10 @@ package protocol LoadBalancer: Sendable {
   /// - Parameter load: open calls of a connection; `nil` when it has no room for another (WIRE W57).
   /// - Returns: `nil` when no connection is ready and has room.
   mutating func pick(load: (ConnectionID) -> Int?) -> ConnectionID?
+}
+
+extension LoadBalancer {
+  package mutating func attemptEnded(_ id: ConnectionID, succeeded: Bool) {}
 }
 
 /// Names one connection attempt, and then the connection that came of it.
@@ -50,6 +56,8 @@ package enum BalancerAction: Sendable, Hashable {
   case becameReady(ConnectionID)
   /// Calls that do not wait for ready fail with this.
   case failWaiting(ConnectFailure)
+  /// For the log: the server fails too many calls and gets none for a while, or is back.
+  case ejected(Endpoint, Bool)
 }
 
 package enum Connectivity: Sendable, Hashable {

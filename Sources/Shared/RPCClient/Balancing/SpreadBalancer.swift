@@ -5,9 +5,10 @@ package import NIOCore
 /// Each address has its own connection, attempts and backoff. A connection that is lost is made again at once, but no
 /// sooner than its backoff after its last attempt. The channel is READY while any connection is, and in
 /// TRANSIENT_FAILURE when all have failed since they were last ready. With health checking a connection is ready only
-/// while its server says SERVING.
+/// while its server says SERVING. With outlier detection a server that fails too many calls counts as failed for a
+/// while, its connection stays.
 ///
-/// Sources: gRPC "Load Balancing Policies"; gRFC A48 (least_request), A17 (health), A62; WIRE W50–W52, W59.
+/// Sources: gRPC "Load Balancing Policies"; gRFC A48 (least_request), A17 (health), A50 (outliers), A62; WIRE W50–W52, W59.
 package struct SpreadBalancer: LoadBalancer {
   package enum Choice: Sendable, Hashable {
     /// The next connection in turn.
@@ -32,6 +33,13 @@ package struct SpreadBalancer: LoadBalancer {
     var state = State.waiting
     /// Holds until READY (A62).
     var failing: ConnectFailure?
+    var host = OutlierDetection.Host()
+
+    /// The connection that calls may take.
+    var usable: ConnectionID? {
+      guard case .ready(let id) = state, !host.isEjected else { return nil }
+      return id
+    }
 
     var connection: ConnectionID? {
       switch state {
@@ -47,6 +55,7 @@ package struct SpreadBalancer: LoadBalancer {
   private let choice: Choice
   private let checksHealth: Bool
   private let policy: ConnectionBackoff.Policy
+  private var outliers: OutlierDetection?
   private var generator: SeededGenerator
   private var subchannels: [Subchannel] = []
   private var nextNumber = 0
@@ -58,10 +67,12 @@ package struct SpreadBalancer: LoadBalancer {
   private var lastFailure: ConnectFailure?
 
   package init(
-    _ choice: Choice, checksHealth: Bool = false, policy: ConnectionBackoff.Policy = .init(), seed: UInt64
+    _ choice: Choice, checksHealth: Bool = false, outliers: OutlierDetection.Configuration? = nil,
+    policy: ConnectionBackoff.Policy = .init(), seed: UInt64
   ) {
     self.choice = choice
     self.checksHealth = checksHealth
+    self.outliers = outliers.map(OutlierDetection.init)
     self.policy = policy
     generator = SeededGenerator(seed: seed)
     // Not every client of a service begins with the same server.
@@ -71,7 +82,7 @@ package struct SpreadBalancer: LoadBalancer {
   package var connectivity: Connectivity {
     if isShutDown { return .shutdown }
     guard isAwake else { return .idle }
-    if subchannels.contains(where: { if case .ready = $0.state { true } else { false } }) { return .ready }
+    if subchannels.contains(where: { $0.usable != nil }) { return .ready }
     if subchannels.isEmpty { return resolutionFailure.map(Connectivity.transientFailure) ?? .connecting }
     guard let lastFailure, subchannels.allSatisfy({ $0.failing != nil }) else { return .connecting }
     return .transientFailure(lastFailure)
@@ -81,7 +92,7 @@ package struct SpreadBalancer: LoadBalancer {
     if case .leastRequest(let count) = choice, let id = leastLoaded(of: count, load) { return id }
     for offset in 0..<subchannels.count {
       let index = (turn + offset) % subchannels.count
-      guard case .ready(let id) = subchannels[index].state, load(id) != nil else { continue }
+      guard let id = subchannels[index].usable, load(id) != nil else { continue }
       turn = index + 1
       return id
     }
@@ -89,7 +100,7 @@ package struct SpreadBalancer: LoadBalancer {
   }
 
   private mutating func leastLoaded(of count: Int, _ load: (ConnectionID) -> Int?) -> ConnectionID? {
-    let ready = subchannels.compactMap { if case .ready(let id) = $0.state { id } else { nil } }
+    let ready = subchannels.compactMap(\.usable)
     guard !ready.isEmpty else { return nil }
     var best: (id: ConnectionID, calls: Int)?
     for _ in 0..<count {
@@ -177,7 +188,12 @@ extension SpreadBalancer {
   package mutating func timerFired(now: NIODeadline) -> [BalancerAction] {
     guard !isShutDown else { return [] }
     timer = nil
-    return dial(now: now)
+    return sweep(now: now) + dial(now: now)
+  }
+
+  package mutating func attemptEnded(_ id: ConnectionID, succeeded: Bool) {
+    guard outliers != nil, let index = index(of: id) else { return }
+    subchannels[index].host.record(succeeded: succeeded)
   }
 
   package mutating func shutdown() -> [BalancerAction] {
@@ -201,6 +217,7 @@ extension SpreadBalancer {
 
   private mutating func becameReady(_ index: Int, _ id: ConnectionID) -> [BalancerAction] {
     subchannels[index].state = .ready(id)
+    guard !subchannels[index].host.isEjected else { return [] }
     subchannels[index].failing = nil
     return [.becameReady(id)]
   }
@@ -213,10 +230,30 @@ extension SpreadBalancer {
     return []
   }
 
+  /// Ejects servers and takes them back, if it is time for that.
+  private mutating func sweep(now: NIODeadline) -> [BalancerAction] {
+    guard outliers != nil else { return [] }
+    var hosts = subchannels.map(\.host)
+    let changed = outliers?.sweep(&hosts, now: now, using: &generator) ?? []
+    for index in subchannels.indices { subchannels[index].host = hosts[index] }
+    return changed.flatMap { index -> [BalancerAction] in
+      let endpoint = subchannels[index].address.endpoint
+      let isEjected = hosts[index].isEjected
+      let note = BalancerAction.ejected(endpoint, isEjected)
+      if isEjected {
+        let cause = "the server fails too many of its calls and gets none for a while"
+        return [note] + failed(index, ConnectFailure(phase: .outlier, address: "\(endpoint)", cause: cause))
+      }
+      guard case .ready(let id) = subchannels[index].state else { return [note] }
+      return [note] + becameReady(index, id)
+    }
+  }
+
   /// Dials every address whose time has come, and sets the timer for the first of the others.
   private mutating func dial(now: NIODeadline) -> [BalancerAction] {
     var actions: [BalancerAction] = []
-    var next: NIODeadline?
+    outliers?.start(now: now)
+    var next = outliers?.nextSweep
     for index in subchannels.indices where subchannels[index].state == .waiting {
       if let notBefore = subchannels[index].address.notBefore, notBefore > now {
         // The first of those that wait.

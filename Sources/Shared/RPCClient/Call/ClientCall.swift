@@ -15,6 +15,8 @@ final class ClientCall: @unchecked Sendable {
     func settings(for path: String) -> Settings
     func enqueue(_ call: ClientCall)
     func callEnded(_ call: ClientCall, _ code: StatusCode)
+    /// What a connection made of one attempt; not told of one that the caller gave up.
+    func attemptEnded(on connection: ClientConnection, _ code: StatusCode)
     /// Decides with the channel's throttle and its random numbers.
     func retry(
       _ state: inout RetryState, _ outcome: Outcome, progress: RetryState.Progress, committed: Bool,
@@ -324,6 +326,9 @@ extension ClientCall {
     if !isOver, let outcome = state.outcome {
       // A reset by our own hand is never a reason to repeat; a refusal of the peer's may be one.
       let isLocal = reset == .cancel
+      if case .open(_, let connection) = phase, progress == .processed, !isLocal || outcome.code != .cancelled {
+        router.attemptEnded(on: connection, outcome.code)
+      }
       if outcome.code != .ok, !isLocal, repeats(after: outcome) { return }
       end(outcome)
     } else if state.initialMetadata != nil, request.isReplayable {
@@ -392,7 +397,10 @@ extension ClientCall {
         messageWaiter = nil
         if !isOver {
           // A message that cannot be read came to light.
-          if case .open(let stream, let connection) = phase { connection.reset(stream, .cancel) }
+          if case .open(let stream, let connection) = phase {
+            connection.reset(stream, .cancel)
+            router.attemptEnded(on: connection, outcome.code)
+          }
           end(outcome)
         }
         waiter.resume(returning: .end(outcome, initialMetadata: state.initialMetadata ?? [:]))

@@ -13,13 +13,15 @@ extension RPCClientConfiguration {
   /// The policy that the service config names, or `pick_first`.
   func makeBalancer(seed: UInt64) -> any LoadBalancer {
     let checksHealth = serviceConfig?.healthCheckService != nil
+    let outliers = serviceConfig?.outlierDetection
     switch serviceConfig?.balancing ?? .pickFirst {
     case .pickFirst: return PickFirst(policy: backoff, seed: seed)
     case .roundRobin:
-      return SpreadBalancer(.roundRobin, checksHealth: checksHealth, policy: backoff, seed: seed)
+      return SpreadBalancer(.roundRobin, checksHealth: checksHealth, outliers: outliers, policy: backoff, seed: seed)
     case .leastRequest(let count):
       return SpreadBalancer(
-        .leastRequest(choiceCount: count), checksHealth: checksHealth, policy: backoff, seed: seed)
+        .leastRequest(choiceCount: count), checksHealth: checksHealth, outliers: outliers, policy: backoff,
+        seed: seed)
     }
   }
 }
@@ -54,6 +56,10 @@ extension ChannelCore {
       case .failWaiting(let failure):
         logger.notice("No connection.", metadata: ["target": "\(target)", "cause": "\(failure)"])
         failWaiting(failure)
+      case .ejected(let endpoint, let isEjected):
+        logger.notice(
+          isEjected ? "A server fails too many calls and gets none for a while." : "A server gets calls again.",
+          metadata: ["target": "\(target)", "endpoint": "\(endpoint)"])
       }
     }
   }

@@ -108,6 +108,11 @@ extension ChannelCore: ClientCall.Router {
     if isShutDown { closeIfIdle() }
   }
 
+  func attemptEnded(on connection: ClientConnection, _ code: StatusCode) {
+    loop.assertInEventLoop()
+    balancer.attemptEnded(connection.id, succeeded: code == .ok)
+  }
+
   func retry(
     _ state: inout RetryState, _ outcome: ClientCall.Outcome, progress: RetryState.Progress, committed: Bool,
     deadline: NIODeadline?
@@ -188,6 +193,7 @@ extension ChannelCore {
     }
     guard
       config.balancing != old.serviceConfig?.balancing
+        || config.outlierDetection != old.serviceConfig?.outlierDetection
         || config.healthCheckService != old.serviceConfig?.healthCheckService
     else { return }
     let wasIdle = balancer.connectivity == .idle

@@ -96,6 +96,8 @@ extension HealthWatch {
 
   func callEnded(_ call: ClientCall, _ code: StatusCode) {}
 
+  func attemptEnded(on connection: ClientConnection, _ code: StatusCode) {}
+
   func retry(
     _ state: inout RetryState, _ outcome: ClientCall.Outcome, progress: RetryState.Progress, committed: Bool,
     deadline: NIODeadline?

@@ -40,8 +40,27 @@ struct RawServiceConfig: Decodable {
   }
 
   struct PolicySettings: Decodable {
+    // least_request
     var choiceCount: Int?
+    // outlier_detection_experimental
+    var interval: DurationText?
+    var baseEjectionTime: DurationText?
+    var maxEjectionTime: DurationText?
+    var maxEjectionPercent: FlexibleInteger?
+    var successRateEjection: Empty?
+    var failurePercentageEjection: FailurePercentage?
+    var childPolicy: [PolicyEntry]?
   }
+
+  struct FailurePercentage: Decodable {
+    var threshold: FlexibleInteger?
+    var enforcementPercentage: FlexibleInteger?
+    var minimumHosts: FlexibleInteger?
+    var requestVolume: FlexibleInteger?
+  }
+
+  /// Of which only its presence counts.
+  struct Empty: Decodable {}
 
   /// An object with one member: the policy's name, and its settings.
   struct PolicyEntry: Decodable {

@@ -35,7 +35,7 @@ extension ServiceConfig {
     retryThrottle = try raw.retryThrottling.map { throttling throws(ServiceConfigError) in
       try RetryThrottle(throttling)
     }
-    balancing = try Self.balancing(raw)
+    try readBalancing(raw)
     healthCheckService = raw.healthCheckConfig.map { $0.serviceName ?? "" }
   }
 
@@ -47,37 +47,6 @@ extension ServiceConfig {
       throw ServiceConfigError("The file \(file) cannot be read.")
     }
     try self.init(json: data)
-  }
-
-  private static func balancing(_ raw: RawServiceConfig) throws(ServiceConfigError) -> Balancing? {
-    if let list = raw.loadBalancingConfig {
-      for (index, entry) in list.enumerated() {
-        let place = "loadBalancingConfig[\(index)]"
-        guard entry.policies.count == 1, let (name, settings) = entry.policies.first else {
-          throw ServiceConfigError("\(place) must name exactly one policy.")
-        }
-        switch name {
-        case "pick_first": return .pickFirst
-        case "round_robin": return .roundRobin
-        case "least_request", "least_request_experimental":
-          // gRFC A48: at least 2; more than 10 count as 10.
-          let count = settings.choiceCount ?? 2
-          guard count >= 2 else {
-            throw ServiceConfigError("\(place): choiceCount is \(count); it must be at least 2.")
-          }
-          return .leastRequest(choiceCount: min(count, 10))
-        default: continue
-        }
-      }
-      throw ServiceConfigError(
-        "loadBalancingConfig names no policy that is known (pick_first, round_robin, least_request).")
-    }
-    switch raw.loadBalancingPolicy?.lowercased() {
-    case nil: return nil
-    case "pick_first": return .pickFirst
-    case "round_robin": return .roundRobin
-    case let name?: throw ServiceConfigError("loadBalancingPolicy '\(name)' is not known (pick_first, round_robin).")
-    }
   }
 }
 

@@ -4,7 +4,7 @@ internal import RPC
 /// What a service's owner recommends to its clients: per-method deadlines, retries and limits, the load balancing
 /// policy, health checking.
 ///
-/// Read from JSON by ``init(json:)``, whole or not at all. Source: gRPC "Service Config"; gRFC A2, A6, A21; WIRE W55.
+/// Read from JSON by ``init(json:)``, whole or not at all. Source: gRPC "Service Config"; gRFC A2, A6, A21, A50; WIRE W55.
 package struct ServiceConfig: Sendable, Hashable {
   package enum Balancing: Sendable, Hashable {
     case pickFirst
@@ -26,6 +26,8 @@ package struct ServiceConfig: Sendable, Hashable {
 
   /// `nil`: `pick_first`.
   package var balancing: Balancing?
+  /// Of `round_robin` and `least_request`; `pick_first` has nothing to choose from.
+  package var outlierDetection: OutlierDetection.Configuration?
   package var retryThrottle: RetryThrottle?
   /// Whose health each connection's server is asked for; empty: of the server as a whole; `nil`: not asked.
   package var healthCheckService: String?
