@@ -177,8 +177,13 @@ import Testing
     var configuration = RPCClientConfiguration()
     configuration.backoff.initial = .seconds(1)
     configuration.backoff.minimumConnectTimeout = .seconds(5)
-    let error = await failure("ipv4:127.0.0.1:\(port)", configuration: configuration)
-    #expect(error?.code == .unavailable)
+    var error: RPCError?
+    for _ in 0..<10 {
+      error = await failure("ipv4:127.0.0.1:\(port)", configuration: configuration)
+      #expect(error?.code == .unavailable)
+      // On a machine that has no time for us, the same timeout may have come while connecting.
+      if error?.message.contains("connecting: nothing came of it") != true { break }
+    }
     #expect(error?.message.contains("waiting for the server's SETTINGS") == true, "\(String(describing: error))")
     try await listener.close()
   }
