@@ -42,9 +42,9 @@ typedef enum { CEV_OK, CEV_DAMAGED, CEV_UNKNOWN_KEY, CEV_WRONG_KEY, CEV_FAILED }
 
 // Where a sealed region lives; a region opens nowhere else.
 typedef struct {
-  enum { CEV_IN_DATABASE = 1, CEV_IN_WAL = 2, CEV_IN_JOURNAL = 3 } domain;
-  const uint8_t *identity;  // of the database file
-  uint64_t position;        // page number, or offset in the WAL or journal
+  enum { CEV_IN_DATABASE = 1, CEV_IN_WAL = 2, CEV_IN_JOURNAL = 3, CEV_IN_SEALED_FILE = 4 } domain;
+  const uint8_t *identity;  // of the database file, or of the sealed file
+  uint64_t position;        // page number, or offset in the WAL, journal or sealed file
   const uint8_t *clear;     // CEV_FRAME_CLEAR bytes of frame header, or NULL
 } CEVPlace;
 

@@ -117,6 +117,28 @@ typedef struct {
 #define CEV_REKEY_BATCH 256
 int cev_rekey_step(sqlite3 *connection, CEVRekeyStep *step);
 
+// Regions outside SQLite: the frames of a sealed file, which is what a store's archive keeps beside database files. Keys,
+// trailers and nonces are those of pages; a frame opens only in the file of that identity, at that position, under that
+// clear header of 16 bytes. One handle for one thread at a time; each draws a salt of its own.
+typedef struct CEVSealedFile CEVSealedFile;
+#define CEV_SEALED_IDENTITY_LENGTH 16
+#define CEV_SEALED_HEADER_LENGTH 16
+typedef enum { CEV_SEALED_OK, CEV_SEALED_DAMAGED, CEV_SEALED_UNKNOWN_KEY, CEV_SEALED_WRONG_KEY, CEV_SEALED_FAILED } CEVSealedStatus;
+
+// NULL: no memory.
+CEVSealedFile *cev_sealed_create(CEVKeyRing *ring, const uint8_t *identity);
+void cev_sealed_destroy(CEVSealedFile *file);
+// Encrypts `length` bytes in place and fills the trailer of CEV_RESERVED_LENGTH bytes.
+CEVSealedStatus cev_sealed_seal(
+    CEVSealedFile *file, uint64_t position, const uint8_t *header, uint8_t *bytes, int length, uint8_t *trailer);
+// Decrypts in place; the bytes are zeroed unless the result is CEV_SEALED_OK.
+CEVSealedStatus cev_sealed_open(
+    CEVSealedFile *file, uint64_t position, const uint8_t *header, uint8_t *bytes, int length, const uint8_t *trailer);
+// Of the key that a trailer names; 0: none.
+uint32_t cev_sealed_key_id(const uint8_t *trailer);
+// Random bytes of the kernel, for identities. False: there are none.
+bool cev_random_bytes(uint8_t *bytes, size_t length);
+
 // Runs a command (no shell; PATH is searched) and keeps its standard output, at most `capacity` bytes; its standard input is
 // empty. Returns the output's length; -1 could not be started, -2 failed (exit status or signal in `*status`), -3 took longer
 // than `timeout_ms`, -4 printed more than `capacity`.
