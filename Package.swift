@@ -210,7 +210,8 @@ let package = Package(
     tests("Storage", ["Storage", "MemoryEngine", "EmbeddedEngine", "EncryptedStorage", "TestSupport"]),
     tests("EncryptedStorage", ["EncryptedStorage", "TestSupport", .grdb]),
     tests(
-      "EmbeddedEngine", ["Storage", "EmbeddedEngine", "EncryptedStorage", "store-crash-writer", .grdb, .grdbSQLite]),
+      "EmbeddedEngine",
+      ["Storage", "EmbeddedEngine", "EncryptedStorage", "TestSupport", "store-crash-writer", .grdb, .grdbSQLite]),
     tests("Auth", ["Auth", "Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging]),
     tests(
       "Observability",

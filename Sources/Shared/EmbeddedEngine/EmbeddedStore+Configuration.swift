@@ -13,6 +13,9 @@ extension EmbeddedStore {
     /// Encrypts all files under the newest of these keys; `nil` leaves them in clear. A store is made one way or the other
     /// and stays so.
     package var keyRing: KeyRing?
+    /// Where the store is archived, if it is: a snapshot is put there before the store is brought to a newer format.
+    /// Without one it is put beside the store.
+    package var backups: BackupDirectory?
     /// Transactions that may wait for the writer; one more is refused with ``StoreError/overloaded``.
     package var queuedTransactions = 4096
     /// Queries and batches that may wait for a reader thread.

@@ -17,7 +17,9 @@ package final class EmbeddedStore: TableStore {
   private let directory: StoreDirectory
   let database: StoreDatabase
   private let clock: StoreClock
-  private let tables: StoreTables
+  let tables: StoreTables
+  /// Tells this store's life from that of others (see ``ArchiveFolder``).
+  package let history: String
   private let health: StoreHealth
   private let writer: CommitLoop
   private let readers: ReaderPool
@@ -40,9 +42,10 @@ package final class EmbeddedStore: TableStore {
   private init(_ configuration: Configuration) throws(EmbeddedStoreError) {
     let directory = try StoreDirectory(path: configuration.directory)
     do {
-      database = try StoreDatabase(path: directory.database, keyRing: configuration.keyRing)
-      let connection = try Connection(path: database.name, configuration: .writer)
-      let layouts = try connection.withDatabase { database in
+      let files = try StoreDatabase(path: directory.database, keyRing: configuration.keyRing)
+      database = files
+      let connection = try Connection(path: files.name, configuration: .writer)
+      let prepared = try connection.withDatabase { database in
         // GRDB sets NORMAL for every WAL connection, after the configuration's own statements.
         try database.execute(sql: "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
         // After a burst (or a long reader) the WAL's file shrinks to this when it is begun anew.
@@ -51,9 +54,13 @@ package final class EmbeddedStore: TableStore {
           try database.execute(sql: "PRAGMA max_page_count = \(bytes / 4096)")
         }
         return try StoreFormat.prepare(
-          database, path: directory.path, environment: configuration.environment, tables: configuration.tables)
+          database, path: directory.path, environment: configuration.environment, tables: configuration.tables
+        ) { format in
+          try Self.keep(files, format: format, in: directory, configuration)
+        }
       }
-      tables = StoreTables(layouts)
+      tables = StoreTables(prepared.layouts)
+      history = prepared.history
       health = StoreHealth(onChange: configuration.onStatusChange)
       let transactions = try TransactionWriter(connection, tables: tables)
       commits = transactions.commits
@@ -99,6 +106,7 @@ package final class EmbeddedStore: TableStore {
     switch error {
     case let error as EmbeddedStoreError: error
     case let error as EncryptedStorageError: .keys(error)
+    case let error as ArchiveError: .failed(path: path, reason: "\(error)")
     case let error as StoreError: .failed(path: path, reason: "\(error)")
     default:
       switch SQLiteFailure(error).primaryCode {

@@ -25,6 +25,12 @@ struct StoreDatabase: Sendable {
     (name, self.vfs) = (vfs.uri(databaseAt: path), vfs)
   }
 
+  /// The keys of the files; `nil` if they are in clear.
+  var keyRing: KeyRing? { vfs?.keyRing }
+
+  /// What SQLite opens for another database beside this one, under the same keys.
+  func name(of path: String) -> String { vfs?.uri(databaseAt: path) ?? path }
+
   /// To be called once, when every connection is closed; a VFS that is still in use stays registered.
   func close() { try? vfs?.unregister() }
 

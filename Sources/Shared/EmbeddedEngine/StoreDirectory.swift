@@ -7,7 +7,8 @@ struct StoreDirectory: Sendable {
   let path: String
   private let lock: Int32
 
-  var database: String { path + "/store.sqlite" }
+  var database: String { Self.database(in: path) }
+  static func database(in directory: String) -> String { directory + "/store.sqlite" }
 
   /// Makes the directory if it is missing, checks it, and takes the lock.
   init(path: String) throws(EmbeddedStoreError) {

@@ -1,3 +1,4 @@
+internal import Foundation
 internal import GRDB
 internal import Storage
 
@@ -25,23 +26,66 @@ enum StoreFormat {
     { _ in },
   ]
 
-  /// Brings the file to this release's format and its catalog to `tables`, and returns their layouts.
-  static func prepare(
-    _ database: Database, path: String, environment: String, tables: [TableSchema]
-  ) throws -> [TableLayout] {
-    try migrate(database, path: path)
+  /// The name of the setting that tells one store's life from another's (see ``ArchiveFolder``).
+  static let historySetting = "history"
+
+  struct Prepared {
     var layouts: [TableLayout] = []
+    var history = ""
+  }
+
+  /// Brings the file to this release's format and its catalog to `tables`.
+  ///
+  /// - Parameter beforeMigration: called once with the format found, before a file that is not new is changed.
+  static func prepare(
+    _ database: Database, path: String, environment: String, tables: [TableSchema],
+    beforeMigration: (Int) throws -> Void
+  ) throws -> Prepared {
+    try migrate(database, path: path, beforeMigration)
+    var prepared = Prepared()
     try database.inTransaction(.immediate) {
       try settle(environment, in: database, path: path)
-      for table in tables { layouts.append(try install(table, in: database, environment: environment)) }
+      prepared.history = try history(in: database)
+      for table in tables { prepared.layouts.append(try install(table, in: database, environment: environment)) }
       return .commit
     }
-    return layouts
+    return prepared
+  }
+
+  /// The tables as the file's own catalog has them, for reading a file that is left in the format it has.
+  static func layouts(in database: Database) throws -> [TableLayout] {
+    let environment = try String.fetchOne(database, sql: "SELECT value FROM settings WHERE name = 'environment'") ?? ""
+    return try Row.fetchAll(database, sql: "SELECT * FROM tables ORDER BY number").map { table in
+      let number: Int64 = table["number"]
+      let indexes = try Row.fetchAll(
+        database, sql: "SELECT * FROM indexes WHERE table_number = ? ORDER BY name", arguments: [number])
+      let schema = TableSchema(
+        name: table["name"], partitionKey: table["partition_key"], sortKey: table["sort_key"],
+        indexes: indexes.map {
+          IndexSchema(name: $0["name"], partitionKey: $0["partition_key"], sortKey: $0["sort_key"])
+        }, timeToLiveAttribute: table["ttl_attribute"])
+      return TableLayout(number: number, schema: schema, environment: environment)
+    }
+  }
+
+  /// Begins a life of its own, as a restored store does.
+  static func renewHistory(in database: Database) throws {
+    try database.execute(sql: "DELETE FROM settings WHERE name = ?", arguments: [historySetting])
+    _ = try history(in: database)
+  }
+
+  private static func history(in database: Database) throws -> String {
+    let found = try String.fetchOne(
+      database, sql: "SELECT value FROM settings WHERE name = ?", arguments: [historySetting])
+    if let found { return found }
+    let new = String(UUID().uuidString.filter { $0 != "-" }).lowercased()
+    try database.execute(sql: "INSERT INTO settings VALUES (?, ?)", arguments: [historySetting, new])
+    return new
   }
 }
 
 extension StoreFormat {
-  private static func migrate(_ database: Database, path: String) throws {
+  private static func migrate(_ database: Database, path: String, _ beforeMigration: (Int) throws -> Void) throws {
     let found = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
     let application = try Int32.fetchOne(database, sql: "PRAGMA application_id") ?? 0
     guard application == applicationID || (application == 0 && found == 0) else {
@@ -50,6 +94,7 @@ extension StoreFormat {
     guard found <= migrations.count else {
       throw EmbeddedStoreError.newerFormat(path: path, found: found, supported: migrations.count)
     }
+    if (1..<migrations.count).contains(found) { try beforeMigration(found) }
     for version in found..<migrations.count {
       try database.inTransaction(.immediate) {
         try migrations[version](database)

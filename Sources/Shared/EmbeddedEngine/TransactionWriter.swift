@@ -40,6 +40,9 @@ final class TransactionWriter {
     connection.watchWAL(walWatch)
   }
 
+  /// The place after the last transaction, of the group under way too.
+  var position: JournalPosition { end }
+
   /// Pages in the WAL after the last commit.
   var walPages: Int { Int(walWatch.pages) }
 
@@ -86,6 +89,29 @@ final class TransactionWriter {
     // The journal's times never go back, even if the clock does: recovery to an instant relies on it.
     end = JournalPosition(sequence: sequence, committedAt: max(now, end.committedAt))
     try append(JournalRecord(sequence: sequence, committedAt: end.committedAt, changes: changes.bytes))
+  }
+
+  /// Does again what a record of another life of this store says, and keeps the record. Throws as ``apply(_:now:)``.
+  func replay(_ record: JournalRecord) throws {
+    guard record.sequence == end.sequence + 1 else {
+      throw StoreError.invalidRequest("transaction \(record.sequence) does not follow \(end.sequence)")
+    }
+    for entry in try record.entries() {
+      guard let layout = tables.byNumber[entry.table], let table = statements[entry.table] else {
+        throw StoreError.corrupt("transaction \(record.sequence) of the journal names an unknown table")
+      }
+      let row = try table.row(entry.key, decoding: false)
+      if let body = entry.body {
+        guard let item = try? ItemCoding.decode(body), layout.schema.key(of: item) == entry.key else {
+          throw StoreError.corrupt("an image in transaction \(record.sequence) cannot be decoded")
+        }
+        try table.put(layout.stored(item, key: entry.key), key: entry.key, over: row, sequence: record.sequence)
+      } else if let row {
+        try table.delete(row)
+      }
+    }
+    end = JournalPosition(sequence: record.sequence, committedAt: record.committedAt)
+    try append(record)
   }
 
   /// Deletes expired items and returns how many.
