@@ -35,6 +35,16 @@ struct ServeOptions: ParsableArguments {
   @OptionGroup
   var storeKeys: StoreKeyOptions
 
+  @Option(
+    help: ArgumentHelp(
+      "Where the store is archived, encrypted, so that it can be restored to any instant; none: it is not.",
+      valueName: "directory"))
+  var backupDir: String?
+
+  @Option(
+    help: ArgumentHelp("The time between two snapshots in --backup-dir (default: 1d).", valueName: "duration"))
+  var snapshotInterval: String?
+
   @Option(help: ArgumentHelp("Part of the tables' names (in development: dev).", valueName: "name"))
   var environment: String?
 
@@ -63,7 +73,8 @@ struct ServeOptions: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "How long the journal of changes is kept, and feeds can be resumed (default: 35d).", valueName: "duration"))
+      "How long the journal of changes is kept, and how far back feeds can be resumed and the store restored (default: 35d).",
+      valueName: "duration"))
   var journalRetention: String?
 
   @Option(
@@ -85,7 +96,8 @@ struct ServeOptions: ParsableArguments {
     let texts: [(Setting, String?)] = [
       (.listen, listen), (.tlsCert, tlsCert), (.tlsKey, tlsKey), (.clientCA, clientCA), (.jwks, jwks),
       (.jwtIssuer, jwtIssuer), (.jwtAudience, jwtAudience), (.dataDir, dataDir), (.store, store),
-      (.environment, environment), (.defaultTimeZone, defaultTimeZone),
+      (.backupDir, backupDir), (.snapshotInterval, snapshotInterval), (.environment, environment),
+      (.defaultTimeZone, defaultTimeZone),
       (.developmentClockFile, developmentClockFile), (.shutdownGrace, shutdownGrace), (.sweepInterval, sweepInterval),
       (.journalRetention, journalRetention), (.logLevel, logLevel), (.logFormat, logFormat),
     ]

@@ -1,14 +1,14 @@
 package import ArgumentParser
 internal import Glibc
 
-/// The command line of a service: `serve` (the default), `dev-token`, `verify`, `describe`.
+/// The command line of a service: `serve` (the default), and what its operator does with its store.
 package struct ServiceCommand<Definition: ServiceDefinition>: AsyncParsableCommand {
   package static var configuration: CommandConfiguration {
     CommandConfiguration(
       commandName: Definition.name, abstract: Definition.abstract, version: ServiceVersion.current,
       subcommands: [
-        ServeCommand<Definition>.self, DevTokenCommand.self, VerifyCommand<Definition>.self,
-        DescribeCommand<Definition>.self,
+        ServeCommand<Definition>.self, BackupCommand<Definition>.self, RestoreCommand<Definition>.self,
+        VerifyCommand<Definition>.self, DescribeCommand<Definition>.self, DevTokenCommand.self,
       ],
       defaultSubcommand: ServeCommand<Definition>.self)
   }

@@ -10,6 +10,12 @@ enum FileCheck {
     return FileManager.default.isReadableFile(atPath: path) ? nil : "cannot be read"
   }
 
+  /// Whether a path names a directory or something below it.
+  static func isInside(_ path: String, _ directory: String) -> Bool {
+    let path = URL(filePath: path).standardizedFileURL.pathComponents
+    return path.starts(with: URL(filePath: directory).standardizedFileURL.pathComponents)
+  }
+
   /// The end of a sentence that begins with the directory; `nil` if it can be written, or made.
   static func problem(withDirectory path: String) -> String? {
     var place = URL(filePath: path).standardizedFileURL.path

@@ -33,6 +33,10 @@ extension ServeConfiguration {
     if let dataDirectory { reader.checkDataDirectory(dataDirectory) }
     reader.checkStore()
     let storeKeys = reader.storeKeys(isRequired: !isDevelopment)
+    let backupDirectory = reader.backupDirectory(of: dataDirectory, isEncrypted: storeKeys != nil)
+    let snapshotInterval = reader.duration(
+      .snapshotInterval, .seconds(60)...(.seconds(7 * 86_400)), "from a minute to a week, such as 1d",
+      .seconds(86_400))
     let name = reader.environmentName(isDevelopment: isDevelopment)
     let zone = reader.timeZone()
     let clockFile = reader.clockFile(isDevelopment: isDevelopment)
@@ -51,7 +55,8 @@ extension ServeConfiguration {
     else { return nil }
     self.init(
       listen: listen, tls: tls.files, keySet: keySet.text, issuer: issuer, audiences: audiences,
-      dataDirectory: dataDirectory.text, storeKeys: storeKeys, environment: name, defaultTimeZone: zone,
+      dataDirectory: dataDirectory.text, storeKeys: storeKeys, backupDirectory: backupDirectory,
+      snapshotInterval: snapshotInterval, environment: name, defaultTimeZone: zone,
       isDevelopment: isDevelopment, developmentClockFile: clockFile, shutdownGrace: grace,
       sweepInterval: sweepInterval, journalRetention: journalRetention, logLevel: level, logFormat: format,
       patientService: patientService)
@@ -158,6 +163,22 @@ extension SettingReader {
     if let problem = FileCheck.problem(withDirectory: found.text) {
       fault("The directory \(found.text) of \(found.origin) \(problem).")
     }
+  }
+
+  /// Backups are encrypted under the store's keys, and a backup in the store's own directory would share its fate.
+  fileprivate mutating func backupDirectory(of dataDirectory: Found?, isEncrypted: Bool) -> String? {
+    guard let found = text(.backupDir) else {
+      if text(.snapshotInterval) != nil { fault("--snapshot-interval needs --backup-dir.") }
+      return nil
+    }
+    if !isEncrypted { fault("--backup-dir needs --store-key-file: only encrypted stores have backups.") }
+    if let problem = FileCheck.problem(withDirectory: found.text) {
+      fault("The directory \(found.text) of \(found.origin) \(problem).")
+    }
+    if let dataDirectory, FileCheck.isInside(found.text, dataDirectory.text) {
+      fault("The directory \(found.text) of \(found.origin) is inside the store's own, \(dataDirectory.text).")
+    }
+    return found.text
   }
 
   fileprivate mutating func checkStore() {

@@ -33,6 +33,10 @@ package struct ServeConfiguration: Sendable, Hashable {
   package var dataDirectory: String
   /// Where the keys come from that the store is encrypted under; `nil`, in clear, is for development only.
   package var storeKeys: KeySource?
+  /// Where the store is archived; `nil`: it is not.
+  package var backupDirectory: String?
+  /// The time between two snapshots of the archive.
+  package var snapshotInterval: Duration
   /// Part of the tables' names.
   package var environment: String
   package var defaultTimeZone: String
@@ -70,6 +74,8 @@ extension ServeConfiguration {
     case .storeKeyFile: if case .file(let path) = storeKeys { .text(path) } else { nil }
     case .storeKeyVariable: if case .environment(let name) = storeKeys { .text(name) } else { nil }
     case .storeKeyCommand: if case .command(let words) = storeKeys { .text(words.joined(separator: " ")) } else { nil }
+    case .backupDir: .text(backupDirectory)
+    case .snapshotInterval: backupDirectory == nil ? nil : .text(DurationText.format(snapshotInterval))
     case .environment: .text(environment)
     case .defaultTimeZone: .text(defaultTimeZone)
     case .development: .flag(isDevelopment)

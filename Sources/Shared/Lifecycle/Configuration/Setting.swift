@@ -13,6 +13,8 @@ package enum Setting: String, Sendable, Hashable, CaseIterable {
   case storeKeyFile = "store-key-file"
   case storeKeyVariable = "store-key-variable"
   case storeKeyCommand = "store-key-command"
+  case backupDir = "backup-dir"
+  case snapshotInterval = "snapshot-interval"
   case environment
   case defaultTimeZone = "default-time-zone"
   case development

@@ -16,7 +16,7 @@ extension EmbeddedStore {
 }
 
 extension EmbeddedStoreError {
-  fileprivate var kind: LaunchFailure.Kind {
+  var kind: LaunchFailure.Kind {
     switch self {
     case .inUse, .failed: .unavailable
     case .directory, .directoryTooOpen, .newerFormat, .notAStore, .otherEnvironment, .tableChanged, .keys:

@@ -1,3 +1,4 @@
+internal import EmbeddedEngine
 internal import Glibc
 internal import Logging
 internal import RPCServer
@@ -12,6 +13,7 @@ struct RunningService: Sendable {
   let health: HealthStatus
   let drain: DrainSignal
   let peer: PeerConnection?
+  let archive: StoreArchive?
   let upkeep: StoreUpkeep
   let logger: Logger
   /// What SIGHUP does.
@@ -21,6 +23,7 @@ struct RunningService: Sendable {
     // Ends in the reverse order: the server first, then what its handlers use.
     var services: [any Service] = [upkeep, ServerService(server: server, health: health, drain: drain)]
     if let peer { services.insert(PeerService(peer: peer), at: 0) }
+    if let archive { services.insert(ArchiveService(archive: archive, logger: logger), at: 0) }
     let group = ServiceGroup(services: services, logger: quietLogger)
     do {
       // Leaving the scope cancels the listener.

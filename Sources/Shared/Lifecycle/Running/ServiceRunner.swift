@@ -111,6 +111,7 @@ extension ServiceRunner {
       directory: configuration.dataDirectory, environment: configuration.environment, tables: Definition.tables)
     settings.clock = { clock.now().microseconds }
     if let keys = configuration.storeKeys { settings.keyRing = try keys.loaded() }
+    settings.backups = configuration.backupDirectory.map { BackupDirectory($0) }
     let (health, logger) = (health, logger)
     settings.onStatusChange = { status in
       switch status {
@@ -133,10 +134,14 @@ extension ServiceRunner {
     let peer = try PeerConnection(configuration, on: group.next(), logger: logger)
     do throws(LaunchFailure) {
       let services = try await makeServices(store: store, clock: clock, peer: peer)
+      // Before anybody can write: an archive begins with what there is.
+      let archive = try await StoreArchive.opened(
+        of: store, clock: clock, configuration: configuration, logger: logger)
       let server = try await startServer(services, tls: tls, verifier: verifier)
       try await RunningService(
-        server: server, health: health, drain: drain, peer: peer,
-        upkeep: StoreUpkeep(store: store, clock: clock, configuration: configuration, logger: logger), logger: logger,
+        server: server, health: health, drain: drain, peer: peer, archive: archive,
+        upkeep: StoreUpkeep(
+          store: store, clock: clock, archive: archive, configuration: configuration, logger: logger), logger: logger,
         reload: { try reloadCertificates(tls, peer) }
       ).run()
     } catch {

@@ -1,4 +1,5 @@
 internal import CivilTime
+internal import EmbeddedEngine
 internal import Logging
 internal import Observability
 internal import ServiceLifecycle
@@ -17,6 +18,7 @@ struct StoreUpkeep: Service {
   private let interval: Duration
   private let retention: Duration
   private let logger: Logger
+  private let archivedUntil: @Sendable () -> Int64
   private let sleep: @Sendable (Duration) async throws -> Void
 
   /// Items or transactions of one step.
@@ -28,9 +30,12 @@ struct StoreUpkeep: Service {
   ///   - clock: the store's own.
   ///   - interval: the rest between two rounds.
   ///   - retention: how long the journal is kept.
+  ///   - archivedUntil: nothing that committed at this time or later may be forgotten: the archive lacks it still
+  ///     (microseconds since 1970).
   ///   - sleep: throws when the task is cancelled. Replaced in tests.
   init(
     store: any Store, clock: WallClock, interval: Duration, retention: Duration, logger: Logger,
+    archivedUntil: @escaping @Sendable () -> Int64 = { .max },
     sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
   ) {
     self.store = store
@@ -38,6 +43,7 @@ struct StoreUpkeep: Service {
     self.interval = interval
     self.retention = retention
     self.logger = logger
+    self.archivedUntil = archivedUntil
     self.sleep = sleep
   }
 
@@ -67,7 +73,8 @@ struct StoreUpkeep: Service {
     let swept = try await repeated { try await store.sweepExpired(limit: Self.step) }
     if swept > 0 { logger.info("deleted expired items", metadata: ["items": "\(swept)"]) }
     let (seconds, attoseconds) = retention.components
-    let horizon = clock.now().microseconds - seconds * 1_000_000 - attoseconds / 1_000_000_000_000
+    let horizon = min(
+      clock.now().microseconds - seconds * 1_000_000 - attoseconds / 1_000_000_000_000, archivedUntil())
     let pruned = try await repeated { try await store.pruneJournal(before: horizon, limit: Self.step) }
     guard pruned > 0 else { return }
     let kept = try await store.journalBounds()
@@ -93,9 +100,11 @@ struct StoreUpkeep: Service {
 }
 
 extension StoreUpkeep {
-  init(store: any Store, clock: WallClock, configuration: ServeConfiguration, logger: Logger) {
+  init(
+    store: any Store, clock: WallClock, archive: StoreArchive?, configuration: ServeConfiguration, logger: Logger
+  ) {
     self.init(
       store: store, clock: clock, interval: configuration.sweepInterval, retention: configuration.journalRetention,
-      logger: logger)
+      logger: logger, archivedUntil: { archive?.position.committedAt ?? .max })
   }
 }
