@@ -131,11 +131,11 @@ static int prepare_sqlite(void) {
 
 static pthread_mutex_t registering = PTHREAD_MUTEX_INITIALIZER;
 
-static int register_locked(CEVVFS *vfs) {
+static int register_locked(CEVVFS *vfs, const char *base) {
   int result = prepare_sqlite();
   if (result != SQLITE_OK) return result;
   if (sqlite3_vfs_find(vfs->name) != NULL) return SQLITE_MISUSE;
-  vfs->base = sqlite3_vfs_find(NULL);
+  vfs->base = sqlite3_vfs_find(base);
   if (vfs->base == NULL || vfs->base->iVersion < 2) return SQLITE_ERROR;
   int memory = cev_memory_size();
   int disk = (int)sizeof(CEVFile) + vfs->base->szOsFile;
@@ -162,7 +162,7 @@ static int register_locked(CEVVFS *vfs) {
   return sqlite3_vfs_register(&vfs->vfs, 0);
 }
 
-int cev_vfs_register(const char *name, CEVKeyRing *ring, CEVVFS **out) {
+int cev_vfs_register(const char *name, const char *base, CEVKeyRing *ring, CEVVFS **out) {
   *out = NULL;
   CEVVFS *vfs = calloc(1, sizeof *vfs);
   if (vfs == NULL) return SQLITE_NOMEM;
@@ -173,7 +173,7 @@ int cev_vfs_register(const char *name, CEVKeyRing *ring, CEVVFS **out) {
   strcpy(vfs->name, name);
   vfs->ring = cev_ring_retain(ring);
   pthread_mutex_lock(&registering);
-  int result = register_locked(vfs);
+  int result = register_locked(vfs, base);
   pthread_mutex_unlock(&registering);
   if (result != SQLITE_OK) {
     cev_ring_release(ring);

@@ -22,18 +22,17 @@ final class CommitLoop: Sendable {
   private let health: StoreHealth
   private let clock: StoreClock
   private let groupSize: Int
+  private let checkpointPages: Int
   // Only the loop's thread touches the writer once it runs; before, the initializer has it alone.
   nonisolated(unsafe) private let writer: TransactionWriter
   private let finished = Finish()
-
-  /// WAL pages after which a group is followed by a checkpoint (4 MiB), when its callers have their answers.
-  private static let checkpointPages = 1024
 
   init(_ writer: TransactionWriter, health: StoreHealth, configuration: EmbeddedStore.Configuration) {
     unsafe self.writer = writer
     self.health = health
     clock = configuration.clock
     groupSize = max(1, configuration.groupSize)
+    checkpointPages = configuration.checkpointPages
     queue = WorkQueue(capacity: configuration.queuedTransactions)
   }
 
@@ -132,7 +131,7 @@ extension CommitLoop {
   /// A checkpoint that fails loses nothing, the WAL still has it all; but a failed sync of the database is as final as
   /// one of the WAL.
   private func checkpointIfDue() {
-    guard unsafe writer.walPages >= Self.checkpointPages else { return }
+    guard unsafe writer.walPages >= checkpointPages else { return }
     do { unsafe try writer.checkpoint() } catch {
       if case .stop(let reason) = SQLiteFailure(error).consequence { health.move(to: .failed(reason)) }
     }

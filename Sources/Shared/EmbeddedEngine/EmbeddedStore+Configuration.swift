@@ -25,6 +25,10 @@ extension EmbeddedStore {
     package var readerThreads = 2
     /// Bytes the database may grow to; `nil` leaves it to the disk. Reaching it is like a full disk.
     package var maximumBytes: Int?
+    /// WAL pages of 4 KiB after which a group is followed by a checkpoint, once its callers have their answers.
+    package var checkpointPages = 1024
+    /// The SQLite VFS that reaches the disk; `nil`: SQLite's own. Replaced in tests.
+    package var baseVFS: String?
     /// Called after each change of ``EmbeddedStore/status``, on a thread of the store; must return soon.
     package var onStatusChange: @Sendable (Status) -> Void = { _ in }
 

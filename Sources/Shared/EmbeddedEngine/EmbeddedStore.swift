@@ -42,7 +42,8 @@ package final class EmbeddedStore: TableStore {
   private init(_ configuration: Configuration) throws(EmbeddedStoreError) {
     let directory = try StoreDirectory(path: configuration.directory)
     do {
-      let files = try StoreDatabase(path: directory.database, keyRing: configuration.keyRing)
+      let files = try StoreDatabase(
+        path: directory.database, keyRing: configuration.keyRing, over: configuration.baseVFS)
       database = files
       let connection = try Connection(path: files.name, configuration: .writer)
       let prepared = try connection.withDatabase { database in

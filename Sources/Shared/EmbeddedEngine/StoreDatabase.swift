@@ -9,13 +9,13 @@ struct StoreDatabase: Sendable {
   private let vfs: EncryptedVFS?
 
   /// Looks at the file's keys first, so that a wrong one is a clear error.
-  init(path: String, keyRing: KeyRing?) throws(EncryptedStorageError) {
+  init(path: String, keyRing: KeyRing?, over base: String? = nil) throws(EncryptedStorageError) {
     self.path = path
     guard let keyRing else {
-      (name, vfs) = (path, nil)
+      (name, vfs) = (base.map { EncryptedVFS.uri(databaseAt: path, vfs: $0) } ?? path, nil)
       return
     }
-    let vfs = try EncryptedVFS(keyRing: keyRing)
+    let vfs = try EncryptedVFS(keyRing: keyRing, over: base)
     do throws(EncryptedStorageError) {
       try vfs.check(databaseAt: path)
     } catch {

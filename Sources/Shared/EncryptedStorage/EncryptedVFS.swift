@@ -15,10 +15,12 @@ internal import CEncryptedVFS
   private let handle: OpaquePointer
 
   /// Registers the ring under a name of its own.
-  package init(keyRing: KeyRing) throws(EncryptedStorageError) {
+  ///
+  /// - Parameter base: the registered VFS that reaches the disk; `nil` is SQLite's own.
+  package init(keyRing: KeyRing, over base: String? = nil) throws(EncryptedStorageError) {
     let name = "clinicavoice-\(String(UInt64.random(in: .min ... .max), radix: 36))"
     var handle: OpaquePointer?
-    let code = unsafe cev_vfs_register(name, keyRing.handle, &handle)
+    let code = unsafe cev_vfs_register(name, base, keyRing.handle, &handle)
     guard code == SQLITE_OK, let handle = unsafe handle else { throw .sqlite(code: code) }
     self.name = name
     self.keyRing = keyRing
@@ -33,8 +35,11 @@ internal import CEncryptedVFS
     guard code == SQLITE_OK else { throw .sqlite(code: code) }
   }
 
-  /// The path to give to SQLite or GRDB for the database at `path`. https://www.sqlite.org/uri.html
-  package func uri(databaseAt path: String) -> String {
+  /// The path to give to SQLite or GRDB for the database at `path`.
+  package func uri(databaseAt path: String) -> String { Self.uri(databaseAt: path, vfs: name) }
+
+  /// The same for any registered VFS. https://www.sqlite.org/uri.html
+  package static func uri(databaseAt path: String, vfs name: String) -> String {
     var escaped = ""
     for byte in path.utf8 {
       switch byte {

@@ -63,11 +63,11 @@ void cev_ring_release(CEVKeyRing *ring);
 int cev_ring_add(CEVKeyRing *ring, uint32_t id, const uint8_t *key);
 bool cev_ring_contains(CEVKeyRing *ring, uint32_t id);
 
-// One registered VFS, stacked over the default VFS of the process.
+// One registered VFS, stacked over the VFS named `base`, or over the default VFS of the process.
 typedef struct CEVVFS CEVVFS;
 // Registers `name` (copied), which retains `ring`. Connections opened through it get their reserved bytes by themselves.
-// SQLITE_MISUSE if the name is taken, SQLITE_ERROR if this SQLite cannot open URIs.
-int cev_vfs_register(const char *name, CEVKeyRing *ring, CEVVFS **vfs);
+// SQLITE_MISUSE if the name is taken, SQLITE_ERROR if there is no such base or this SQLite cannot open URIs.
+int cev_vfs_register(const char *name, const char *base, CEVKeyRing *ring, CEVVFS **vfs);
 // SQLITE_BUSY, and nothing happens, while a file is open. Nobody may be about to open one.
 int cev_vfs_unregister(CEVVFS *vfs);
 // Whether the main database of `connection` goes through a VFS of ours.
