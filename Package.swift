@@ -208,10 +208,19 @@ let package = Package(
       "Contract", ["Contract", "StandardProtos", "ProtobufBridge", "RPC", "generate-contract", .nioCore],
       exclude: ["check_schema.py"]),
     tests("Storage", ["Storage", "MemoryEngine", "EmbeddedEngine", "EncryptedStorage", "TestSupport"]),
-    tests("EncryptedStorage", ["EncryptedStorage", "TestSupport", .grdb]),
+    tests("EncryptedStorage", ["EncryptedStorage", "DiskTestSupport", "TestSupport", .grdb]),
+    // A disk that fails and loses power, for the suites of the store.
+    .target(
+      name: "CFaultyDisk", path: "Tests/ServiceTests/Support/FaultyDisk", linkerSettings: [.linkedLibrary("sqlite3")]),
+    .target(
+      name: "DiskTestSupport", dependencies: ["CFaultyDisk"], path: "Tests/ServiceTests/Support/Disk",
+      swiftSettings: swiftSettings),
     tests(
       "EmbeddedEngine",
-      ["Storage", "EmbeddedEngine", "EncryptedStorage", "TestSupport", "store-crash-writer", .grdb, .grdbSQLite]),
+      [
+        "Storage", "EmbeddedEngine", "EncryptedStorage", "DiskTestSupport", "TestSupport", "store-crash-writer", .grdb,
+        .grdbSQLite,
+      ]),
     tests("Auth", ["Auth", "Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging]),
     tests(
       "Observability",
