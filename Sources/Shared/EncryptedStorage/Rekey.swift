@@ -1,4 +1,5 @@
 internal import CEncryptedVFS
+internal import Foundation
 
 extension EncryptedVFS {
   /// How far a rekey has come.
@@ -42,15 +43,18 @@ extension EncryptedVFS {
 @safe private final class RekeyConnection {
   private let path: String
   private let connection: OpaquePointer
-  /// Also the patience for a checkpoint that is under way.
-  private static let busyTimeoutMillis: Int32 = 10_000
-  private static let pauseMillis: Int32 = 5
+  /// The patience for a checkpoint that is under way, and for a moment between two transactions of a busy writer.
+  private static let patienceMicros: UInt32 = 20_000_000
+  private static let pauseMicros: UInt32 = 100
 
   init(uri: String, path: String) throws(EncryptedStorageError) {
     var connection: OpaquePointer?
     let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI | SQLITE_OPEN_EXRESCODE
     var code = unsafe sqlite3_open_v2(uri, &connection, flags, nil)
-    if code == SQLITE_OK { code = unsafe sqlite3_busy_timeout(connection, Self.busyTimeoutMillis) }
+    // SQLite's own handler sleeps longer each time, and loses against a writer that begins anew after microseconds.
+    if code == SQLITE_OK {
+      code = unsafe sqlite3_busy_handler(connection, { _, attempts in RekeyConnection.pause(attempts) ? 1 : 0 }, nil)
+    }
     // A read opens the WAL, and with it the locks that the steps need.
     if code == SQLITE_OK {
       code = unsafe sqlite3_exec(connection, "SELECT count(*) FROM sqlite_schema", nil, nil, nil)
@@ -66,14 +70,20 @@ extension EncryptedVFS {
   deinit { unsafe sqlite3_close(connection) }
 
   func perform(_ step: inout CEVRekeyStep) throws(EncryptedStorageError) {
-    var waited: Int32 = 0
+    var attempts: Int32 = 0
     while true {
       let code = unsafe cev_rekey_step(connection, &step)
       if code == SQLITE_OK { return }
-      guard code & 0xff == SQLITE_BUSY, waited < Self.busyTimeoutMillis else { throw Self.error(code, path) }
-      sqlite3_sleep(Self.pauseMillis)
-      waited += Self.pauseMillis
+      guard code & 0xff == SQLITE_BUSY, Self.pause(attempts) else { throw Self.error(code, path) }
+      attempts += 1
     }
+  }
+
+  /// False when there were enough attempts.
+  private static func pause(_ attempts: Int32) -> Bool {
+    guard UInt32(attempts) < patienceMicros / pauseMicros else { return false }
+    usleep(pauseMicros)
+    return true
   }
 
   /// Frames of the WAL may be under an older key; those still needed become pages under the newest.
