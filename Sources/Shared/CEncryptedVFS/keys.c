@@ -73,6 +73,49 @@ int cev_ring_add(CEVKeyRing *ring, uint32_t id, const uint8_t *key) {
   return result;
 }
 
+static bool same_bytes(const CEVKey *one, const CEVKey *other) {
+  return CRYPTO_memcmp(one->bytes, other->bytes, CEV_KEY_LENGTH) == 0;
+}
+
+static int merge_locked(CEVKeyRing *ring, CEVKeyRing *other, uint32_t *id) {
+  int known = atomic_load(&ring->count), count = known, given = atomic_load(&other->count);
+  int result = SQLITE_OK;
+  for (int i = 0; i < given && result == SQLITE_OK; i++) {
+    const CEVKey *key = &other->keys[i];
+    *id = key->id;
+    int j = 0;
+    while (j < known && ring->keys[j].id != key->id && !same_bytes(&ring->keys[j], key)) j++;
+    if (j < known) {
+      if (ring->keys[j].id != key->id || !same_bytes(&ring->keys[j], key)) result = SQLITE_MISMATCH;
+    } else if (count == CEV_MAXIMUM_KEYS) {
+      result = SQLITE_FULL;
+    } else {
+      ring->keys[count++] = *key;  // nobody looks there before the count says so
+    }
+  }
+  if (result == SQLITE_OK && given > 0 && ring->keys[count - 1].id != *id) result = SQLITE_RANGE;
+  if (result == SQLITE_OK) {
+    atomic_store(&ring->count, count);
+  } else {
+    OPENSSL_cleanse(&ring->keys[known], (size_t)(count - known) * sizeof(CEVKey));
+  }
+  return result;
+}
+
+int cev_ring_merge(CEVKeyRing *ring, CEVKeyRing *other, uint32_t *id) {
+  *id = 0;
+  pthread_mutex_lock(&ring->adding);
+  int result = merge_locked(ring, other, id);
+  pthread_mutex_unlock(&ring->adding);
+  return result;
+}
+
+int cev_ring_labels(CEVKeyRing *ring, CEVKeyLabel *labels) {
+  int count = atomic_load(&ring->count);
+  for (int i = 0; i < count; i++) labels[i] = (CEVKeyLabel){ring->keys[i].id, cev_get32(ring->keys[i].check)};
+  return count;
+}
+
 const CEVKey *cev_ring_newest(CEVKeyRing *ring) {
   int count = atomic_load(&ring->count);
   return count == 0 ? NULL : &ring->keys[count - 1];

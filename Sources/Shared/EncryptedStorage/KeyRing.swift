@@ -50,6 +50,54 @@ internal import CEncryptedVFS
     }
   }
 
+  /// What ``merge(_:)`` found.
+  package struct Merge: Sendable, Hashable {
+    /// The ids of the keys that were new, the newest last.
+    package var added: [UInt32]
+    /// Ids that the other ring does not have. They stay in this one.
+    package var absent: [UInt32]
+  }
+
+  /// Adds the keys of another ring that this one does not hold; its newest becomes this ring's at once, also for stores
+  /// that are open.
+  ///
+  /// - Throws: ``KeyRingError/otherKey(id:)``, ``KeyRingError/notNewest(id:)`` or ``KeyRingError/tooManyKeys``; the ring is as
+  ///   it was then.
+  package func merge(_ other: KeyRing) throws(KeyRingError) -> Merge {
+    let before = ids
+    var id: UInt32 = 0
+    switch unsafe cev_ring_merge(handle, other.handle, &id) {
+    case SQLITE_OK: break
+    case SQLITE_FULL: throw .tooManyKeys
+    case SQLITE_RANGE: throw .notNewest(id: id)
+    default: throw .otherKey(id: id)
+    }
+    let (known, given) = (Set(before), other.ids)
+    return Merge(added: given.filter { !known.contains($0) }, absent: before.filter { !given.contains($0) })
+  }
+
+  /// Which key is meant, without any part of it: its id, and what else each page says in clear of the key that it is under.
+  package struct Label: Sendable, Hashable {
+    package var id: UInt32
+    /// Of two keys with one id, it differs but for one pair in 2^32.
+    package var check: UInt32
+
+    package init(id: UInt32, check: UInt32) {
+      self.id = id
+      self.check = check
+    }
+  }
+
+  /// The newest last.
+  package var labels: [Label] {
+    var labels = [CEVKeyLabel](repeating: CEVKeyLabel(), count: Self.maximumCount)
+    let count = unsafe cev_ring_labels(handle, &labels)
+    return labels.prefix(Int(count)).map { Label(id: $0.id, check: $0.check) }
+  }
+
+  /// The newest last.
+  package var ids: [UInt32] { labels.map(\.id) }
+
   private func add(line: ArraySlice<UInt8>, number: Int) throws(KeyRingError) {
     guard let colon = line.firstIndex(of: UInt8(ascii: ":")),
       let id = UInt32(decimal: line[..<colon].trimmingWhitespace), id != 0
@@ -85,6 +133,10 @@ package enum KeyRingError: Error, Equatable, CustomStringConvertible {
   case notPrivate(path: String)
   case malformed(line: Int?)
   case duplicate(id: UInt32)
+  /// Of two rings that should agree: the one holds another key under an id of the other, or its key under another id.
+  case otherKey(id: UInt32)
+  /// The newest key of a ring would not become the newest of the ring it is added to.
+  case notNewest(id: UInt32)
   case tooManyKeys
   case tooLong(source: String)
   case empty
@@ -99,6 +151,8 @@ package enum KeyRingError: Error, Equatable, CustomStringConvertible {
       "Line \(line) of the keys is not \"id:hex\", a number from 1 and 64 hexadecimal digits."
     case .malformed(nil): "A key needs an id from 1 and 32 bytes."
     case .duplicate(let id): "Key \(id) repeats the id or the bytes of another key."
+    case .otherKey(let id): "Key \(id) is another than the store's key of this id, or has another id in the store."
+    case .notNewest(let id): "Key \(id) is the last one but not the newest of the store; new keys go to the end."
     case .tooManyKeys: "There are more than \(KeyRing.maximumCount) keys."
     case .tooLong(let source): "\(source) holds more than \(KeySource.maximumLength) bytes, which are no keys."
     case .empty: "There is no key among the keys."

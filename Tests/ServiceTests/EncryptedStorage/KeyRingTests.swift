@@ -45,6 +45,67 @@ struct KeyRingTests {
     #expect(throws: KeyRingError.tooManyKeys) { try parse(text(65)) }
   }
 
+  @Test("labels tell keys of one id apart")
+  func labels() throws {
+    let (one, same, other) = (try parse("7:\(Self.hex)"), try parse("7:\(Self.hex)"), try parse("7:\(Self.otherHex)"))
+    #expect(one.labels == same.labels)
+    #expect(one.labels != other.labels)
+    #expect(one.ids == [7])
+  }
+
+  // Merging
+
+  @Test("another ring's new keys are added in their order, and the last is the newest; keys it lacks stay")
+  func merged() throws {
+    let ring = try EncryptedFixture.ring(1, 2)
+    let first = try ring.merge(EncryptedFixture.ring(2, 5, 3))
+    #expect(first.added == [5, 3] && first.absent == [1])
+    #expect(ring.ids == [1, 2, 5, 3])
+    let second = try ring.merge(EncryptedFixture.ring(3))
+    #expect(second.added == [] && second.absent == [1, 2, 5])
+    #expect(ring.ids == [1, 2, 5, 3])
+  }
+
+  @Test("a merged key encrypts what an open store writes, as the same key from a file does")
+  func mergedKey() throws {
+    let fixture = try EncryptedFixture()
+    try fixture.withPool { pool in
+      try EncryptedFixture.create(pool)
+      _ = try fixture.vfs.keyRing.merge(EncryptedFixture.ring(1, 2))
+      try EncryptedFixture.insert([1], into: pool)
+      #expect(try fixture.vfs.keysInUse(databaseAt: fixture.path).map(\.id) == [1, 2])
+    }
+    let other = try EncryptedFixture(copying: fixture, EncryptedFixture.ring(1, 2))
+    #expect(try other.withPool(EncryptedFixture.readAll) == [1])
+  }
+
+  @Test(
+    "a ring that does not fit is refused, and nothing of it is added",
+    arguments: [
+      // Another key under a known id, a known key under another id, a newest key that is not new, or not there.
+      ("9:\(hex)\n2:\(otherHex)", KeyRingError.otherKey(id: 2)),
+      ("9:\(otherHex)\n8:\(EncryptedFixture.hex(1))", .otherKey(id: 8)),
+      ("9:\(hex)\n2:\(EncryptedFixture.hex(2))", .notNewest(id: 2)),
+      ("1:\(EncryptedFixture.hex(1))", .notNewest(id: 1)),
+    ])
+  func unfit(text: String, error: KeyRingError) throws {
+    let ring = try EncryptedFixture.ring(1, 2)
+    let other = try parse(text)
+    #expect(throws: error) { try ring.merge(other) }
+    #expect(ring.ids == [1, 2])
+    #expect(!error.description.contains("a5a5") && !error.description.contains("0F0F"))
+  }
+
+  @Test("a merged ring has at most 64 keys")
+  func mergeLimit() throws {
+    let ring = try EncryptedFixture.ring(1)
+    for id in 2...63 as ClosedRange<UInt32> { _ = try ring.merge(EncryptedFixture.ring(id)) }
+    #expect(throws: KeyRingError.tooManyKeys) { try ring.merge(EncryptedFixture.ring(64, 65)) }
+    #expect(ring.ids.count == 63)
+    _ = try ring.merge(EncryptedFixture.ring(64))
+    #expect(ring.ids.count == 64)
+  }
+
   // Files
 
   private func withKeyFile(_ text: String, mode: Int, _ body: (String) throws -> Void) throws {

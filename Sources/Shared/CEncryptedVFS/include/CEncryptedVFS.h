@@ -62,6 +62,17 @@ void cev_ring_release(CEVKeyRing *ring);
 // SQLITE_OK; SQLITE_MISUSE for id 0 or an id or key that the ring holds; SQLITE_FULL over CEV_MAXIMUM_KEYS; SQLITE_NOMEM.
 int cev_ring_add(CEVKeyRing *ring, uint32_t id, const uint8_t *key);
 bool cev_ring_contains(CEVKeyRing *ring, uint32_t id);
+// What every page says in clear of the key that it is under.
+typedef struct {
+  uint32_t id;
+  uint32_t check;
+} CEVKeyLabel;
+// Writes the labels, the newest last, to `labels`, which has room for CEV_MAXIMUM_KEYS, and returns how many there are.
+int cev_ring_labels(CEVKeyRing *ring, CEVKeyLabel *labels);
+// Adds the keys of `other` that the ring does not hold, in their order: all of them or, on any error, none. `*id` is the key at
+// fault. SQLITE_MISMATCH: the ring holds another key under that id, or that key under another id. SQLITE_RANGE: that key, the
+// newest of `other`, would not be the newest of the ring. SQLITE_FULL over CEV_MAXIMUM_KEYS.
+int cev_ring_merge(CEVKeyRing *ring, CEVKeyRing *other, uint32_t *id);
 
 // One registered VFS, stacked over the VFS named `base`, or over the default VFS of the process.
 typedef struct CEVVFS CEVVFS;
