@@ -153,12 +153,21 @@ static int overwrite(CEVFile *file, int fd, const uint8_t *records, uint32_t cou
   return ftruncate(fd, 0) == 0 ? SQLITE_OK : SQLITE_IOERR_TRUNCATE;
 }
 
+// Run by root, as SQLite does with its files: the service's user must be able to mend from it.
+static void give_to_owner_of(const char *path, int fd) {
+  struct stat status;
+  if (geteuid() == 0 && stat(path, &status) == 0 && fchown(fd, status.st_uid, status.st_gid) != 0) {
+    sqlite3_log(SQLITE_WARNING, "%s-rekey does not get the owner of %s", path, path);
+  }
+}
+
 static int replace(CEVFile *file, const uint8_t *records, uint32_t count) {
   char *path = side_path(file);
   if (path == NULL) return SQLITE_NOMEM;
   int result = SQLITE_CANTOPEN;
   int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   if (fd >= 0) {
+    give_to_owner_of(file->path, fd);
     result = sync_directory_of(path) ? overwrite(file, fd, records, count) : SQLITE_IOERR_DIR_FSYNC;
     close(fd);
   }

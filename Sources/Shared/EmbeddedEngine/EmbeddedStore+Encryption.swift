@@ -12,8 +12,44 @@ extension EmbeddedStore {
     progress: @escaping @Sendable (EncryptedVFS.RekeyProgress) -> Bool = { _ in true }
   ) async throws(EncryptedStorageError) -> [EncryptedVFS.KeyUse] {
     let vfs = try database.encrypted()
-    return try await onThread { [path = database.path] () throws(EncryptedStorageError) in
+    return try await Self.onThread { [path = database.path] () throws(EncryptedStorageError) in
       try vfs.rekey(databaseAt: path, progress: progress)
+    }
+  }
+
+  /// As ``rekey(progress:)``, for a store that this process has not opened; another may have it open, and goes on.
+  ///
+  /// A store that nobody has open is locked meanwhile, so nobody can open it with fewer keys. Where it is open, the
+  /// process that has it must have said that it holds the newest key of `keyRing`.
+  package static func rekey(
+    directory path: String, keyRing: KeyRing,
+    progress: @escaping @Sendable (EncryptedVFS.RekeyProgress) -> Bool = { _ in true }
+  ) async throws(EmbeddedStoreError) -> [EncryptedVFS.KeyUse] {
+    try await onThread { () throws(EmbeddedStoreError) in
+      let lock = try lockForRekey(path, keys: keyRing.labels)
+      defer { lock?.release() }
+      do throws(EncryptedStorageError) {
+        let database = try StoreDatabase(path: path + "/store.sqlite", keyRing: keyRing)
+        defer { database.close() }
+        return try database.encrypted().rekey(databaseAt: database.path, progress: progress)
+      } catch { throw .keys(error) }
+    }
+  }
+
+  /// Takes keys from where the store's first ones came from: those that are new, all or none. The last one encrypts what
+  /// is written from then on.
+  ///
+  /// - Throws: ``KeyRingError`` where the keys cannot be read or do not fit, and nothing has changed.
+  package func addKeys(from source: KeySource) async throws -> KeyRing.Merge {
+    let keyRing = try database.encrypted().keyRing
+    // A command may take its time.
+    return try await Self.onThread { [self] () throws(any Error) in
+      let found = try source.load()
+      return try keyChange.withLock { _ in
+        let merge = try keyRing.merge(found)
+        try directory.publish(keys: keyRing.labels)
+        return merge
+      }
     }
   }
 
@@ -21,16 +57,35 @@ extension EmbeddedStore {
   /// no backup needs it.
   package func keysInUse() async throws(EncryptedStorageError) -> [EncryptedVFS.KeyUse] {
     let vfs = try database.encrypted()
-    return try await onThread { [path = database.path] () throws(EncryptedStorageError) in
+    return try await Self.onThread { [path = database.path] () throws(EncryptedStorageError) in
       try vfs.keysInUse(databaseAt: path)
     }
   }
+}
 
-  /// Both take as long as the file is large, so no cooperative thread waits for them.
-  private func onThread<Value: Sendable>(
-    _ body: @escaping @Sendable () throws(EncryptedStorageError) -> Value
-  ) async throws(EncryptedStorageError) -> Value {
-    let result: Result<Value, EncryptedStorageError> = await withCheckedContinuation { answer in
+extension EmbeddedStore {
+  /// `nil` if another process has the store open and holds the key.
+  private static func lockForRekey(_ path: String, keys: [KeyRing.Label]) throws(EmbeddedStoreError) -> StoreDirectory?
+  {
+    // Taking the lock would make a store where there is none.
+    guard FileManager.default.fileExists(atPath: path + "/store.sqlite") else {
+      throw .notAStore(path: path, reason: "there is no store.sqlite")
+    }
+    do throws(EmbeddedStoreError) {
+      return try StoreDirectory(path: path, keys: keys)
+    } catch .inUse(_, let process) {
+      guard let newest = keys.last, StoreDirectory.publishedKeys(path: path).contains(newest) else {
+        throw .keyNotHeld(path: path, process: process, key: keys.last?.id ?? 0)
+      }
+      return nil
+    }
+  }
+
+  /// All of these take as long as the file is large, or wait, so no cooperative thread runs them.
+  private static func onThread<Value: Sendable, Failure: Error>(
+    _ body: @escaping @Sendable () throws(Failure) -> Value
+  ) async throws(Failure) -> Value {
+    let result: Result<Value, Failure> = await withCheckedContinuation { answer in
       Thread.detachNewThread { answer.resume(returning: Result(catching: body)) }
     }
     return try result.get()

@@ -14,7 +14,7 @@ internal import Synchronization
 ///
 /// See ``TableLayout`` for what lies where, ``StoreFormat`` for migrations, ``Status`` for what happens on faults.
 package final class EmbeddedStore: TableStore {
-  private let directory: StoreDirectory
+  let directory: StoreDirectory
   let database: StoreDatabase
   private let clock: StoreClock
   let tables: StoreTables
@@ -25,6 +25,8 @@ package final class EmbeddedStore: TableStore {
   private let readers: ReaderPool
   package let commits: CommitSignal
   private let isClosing = Mutex(false)
+  /// Held while keys are added, so that what the lock's file says is never older than what another thread added.
+  let keyChange = Mutex(())
 
   /// Opens the store, making it if the directory is empty, and brings it to this release's format.
   package static func open(_ configuration: Configuration) async throws(EmbeddedStoreError) -> EmbeddedStore {
@@ -40,7 +42,7 @@ package final class EmbeddedStore: TableStore {
   }
 
   private init(_ configuration: Configuration) throws(EmbeddedStoreError) {
-    let directory = try StoreDirectory(path: configuration.directory)
+    let directory = try StoreDirectory(path: configuration.directory, keys: configuration.keyRing?.labels ?? [])
     do {
       let files = try StoreDatabase(
         path: directory.database, keyRing: configuration.keyRing, over: configuration.baseVFS)

@@ -18,6 +18,8 @@ package enum EmbeddedStoreError: Error, Sendable, Hashable {
   case tableChanged(table: String)
   /// The files are not encrypted under the keys that were given.
   case keys(EncryptedStorageError)
+  /// The process that has the store open could not read what is encrypted under the newest key.
+  case keyNotHeld(path: String, process: Int32?, key: UInt32)
   /// SQLite refused; the store was not changed by this.
   case failed(path: String, reason: String)
 }
@@ -42,6 +44,11 @@ extension EmbeddedStoreError: CustomStringConvertible {
     case .tableChanged(let table):
       "Table \(table) was made with other key attributes; its items cannot be read with these."
     case .keys(let error): error.description
+    case .keyNotHeld(let path, let process, let key):
+      """
+      The store in \(path) is open in process \(process.map { "\($0)" } ?? "(unknown)"), which does not hold this key \(key); \
+      add the key to those of the service, send it SIGHUP, and try again.
+      """
     case .failed(let path, let reason):
       "The store in \(path) cannot be opened: \(reason)."
     }

@@ -1,8 +1,10 @@
+internal import EncryptedStorage
 internal import Foundation
 
 /// The directory of a store: its files, their modes, and the lock that keeps a second process out.
 ///
-/// The lock is `flock`'s, so it ends with the process, however that ends; a stale file does not matter.
+/// The lock is `flock`'s, so it ends with the process, however that ends; a stale file does not matter. Its file holds
+/// the process's id and, in a second line, which keys the process can read the store with.
 struct StoreDirectory: Sendable {
   let path: String
   private let lock: Int32
@@ -11,10 +13,18 @@ struct StoreDirectory: Sendable {
   static func database(in directory: String) -> String { directory + "/store.sqlite" }
 
   /// Makes the directory if it is missing, checks it, and takes the lock.
-  init(path: String) throws(EmbeddedStoreError) {
+  ///
+  /// - Parameter keys: what the store is opened with.
+  init(path: String, keys: [KeyRing.Label]) throws(EmbeddedStoreError) {
     self.path = path
     try Self.prepare(path)
     lock = try Self.takeLock(path)
+    do throws(EmbeddedStoreError) {
+      try publish(keys: keys)
+    } catch {
+      close(lock)
+      throw error
+    }
     // SQLite gives its WAL and index the mode of the database, so it must exist with the right one.
     let file = unsafe open(path + "/store.sqlite", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard file >= 0 else {
@@ -24,6 +34,30 @@ struct StoreDirectory: Sendable {
     }
     fchmod(file, 0o600)
     close(file)
+  }
+
+  /// Says in the lock's file who we are and which keys we hold.
+  func publish(keys: [KeyRing.Label]) throws(EmbeddedStoreError) {
+    let words = keys.map { "\($0.id):\(String($0.check, radix: 16))" }
+    let text = Array("\(getpid())\n\(words.joined(separator: " "))\n".utf8)
+    guard unsafe pwrite(lock, text, text.count, 0) == text.count, ftruncate(lock, text.count) == 0 else {
+      throw .directory(path: path, reason: Self.reason())
+    }
+  }
+
+  /// The keys that the process which has the store open holds, as it said itself.
+  static func publishedKeys(path: String) -> [KeyRing.Label] {
+    let file = unsafe open(path + "/store.lock", O_RDONLY | O_CLOEXEC)
+    guard file >= 0 else { return [] }
+    defer { close(file) }
+    let lines = contents(file).split(separator: "\n", omittingEmptySubsequences: false)
+    // The last line is empty, or was being written.
+    guard lines.count > 2 else { return [] }
+    return lines[1].split(separator: " ").compactMap { word in
+      let parts = word.split(separator: ":")
+      guard parts.count == 2, let id = UInt32(parts[0]), let check = UInt32(parts[1], radix: 16) else { return nil }
+      return KeyRing.Label(id: id, check: check)
+    }
   }
 
   /// Gives the lock back. To be called once, when every file is closed.
@@ -58,12 +92,6 @@ extension StoreDirectory {
       guard error == EWOULDBLOCK else { throw .directory(path: path, reason: reason(error)) }
       throw .inUse(path: path, process: holder)
     }
-    let line = Array("\(getpid())\n".utf8)
-    guard ftruncate(file, 0) == 0, unsafe pwrite(file, line, line.count, 0) == line.count else {
-      let reason = reason()
-      close(file)
-      throw .directory(path: path, reason: reason)
-    }
     return file
   }
 
@@ -75,9 +103,13 @@ extension StoreDirectory {
   }
 
   private static func holder(_ file: Int32) -> Int32? {
-    var bytes = [UInt8](repeating: 0, count: 16)
+    contents(file).split(separator: "\n").first.flatMap { Int32($0) }
+  }
+
+  private static func contents(_ file: Int32) -> String {
+    var bytes = [UInt8](repeating: 0, count: 4096)
     let count = unsafe pread(file, &bytes, bytes.count, 0)
-    return Int32(String(decoding: bytes.prefix(max(0, count)).prefix { $0 != 0x0A }, as: UTF8.self))
+    return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
   }
 
   private static func reason(_ code: Int32 = errno) -> String { unsafe String(cString: strerror(code)) }

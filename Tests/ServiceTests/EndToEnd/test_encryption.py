@@ -1,8 +1,14 @@
 """Nothing that a patient or a caller told us is readable on the disk (S6, DESIGN 6)."""
 
+import fcntl
+import signal
 import subprocess
+import threading
+import time
 
-from harness import Caller, appointment_fields, patient_fields
+import pytest
+
+from harness import BINARIES, START_SECONDS, Caller, Cluster, Keys, appointment_fields, patient_fields
 
 SECRETS = ["Zzyzxova", "Qwertzuiopova", "zz@secret.example", "hypochondria", "+1 416 555 9876"]
 
@@ -71,3 +77,136 @@ def test_production_does_not_start_without_keys(own_cluster):
     command += ["--jwt-issuer", "https://issuer.example", "--jwt-audience", "clinic"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 78 and "--store-key-file" in done.stderr
+
+
+# --- a new key ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def rekeyed_cluster(tmp_path):
+    """A pair with keys of its own, since the test changes them."""
+    directory = tmp_path / "keys"
+    directory.mkdir()
+    cluster = Cluster(tmp_path, Keys(directory)).start()
+    yield cluster
+    cluster.stop()
+
+
+def key_line(key_id: int) -> str:
+    return f"{key_id}:" + f"{key_id:02x}" * 32 + "\n"
+
+
+def append_key(cluster, key_id: int):
+    with (cluster.keys.directory / "store.key").open("a") as file:
+        file.write(key_line(key_id))
+
+
+def rekey_command(process) -> list:
+    return [BINARIES / process.name, "rekey", "--data-dir", process.data,
+            "--store-key-file", process.keys.directory / "store.key"]
+
+
+def rekey(process) -> subprocess.CompletedProcess:
+    return subprocess.run(rekey_command(process), capture_output=True, text=True, timeout=120)
+
+
+def hang_up(process, expected: str) -> str:
+    """Sends SIGHUP and waits for a new line of the log with these words."""
+    start = process.log.stat().st_size
+    process.process.send_signal(signal.SIGHUP)
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        for line in process.log.read_bytes()[start:].decode().splitlines():
+            if expected in line:
+                return line
+        time.sleep(0.02)
+    raise AssertionError(f"{process.name} does not say '{expected}':\n{process.log_tail()}")
+
+
+def both(cluster) -> tuple:
+    return cluster.patient, cluster.appointment
+
+
+def test_a_stores_key_is_changed_while_clients_write(rekeyed_cluster):
+    cluster = rekeyed_cluster
+    caller = Caller(cluster, cluster.keys.token("clinician", "clinician-1"))
+    made = [caller.patients("CreatePatient", patient=patient_fields()).patient for _ in range(20)]
+    booked = caller.appointments("CreateAppointment", appointment=appointment_fields(made[0].id)).appointment
+
+    append_key(cluster, 2)
+    for process in both(cluster):
+        done = rekey(process)
+        assert done.returncode == 69 and "key 2" in done.stderr and "SIGHUP" in done.stderr, done.stderr
+        assert str(process.process.pid) in done.stderr
+    for process in both(cluster):
+        line = hang_up(process, "read the store's keys again")
+        assert "[2]" in line and "0202" not in line
+
+    stop, failures = threading.Event(), []
+
+    def write():
+        try:
+            while not stop.is_set():
+                made.append(caller.patients("CreatePatient", patient=patient_fields()).patient)
+        except Exception as error:  # told to the test's own thread
+            failures.append(error)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for process in both(cluster):
+            done = rekey(process)
+            assert done.returncode == 0, done.stderr
+            assert "under key 2; key 1 is no longer needed by this store" in done.stdout
+            assert "encrypted anew" in done.stderr and "0202" not in done.stderr + done.stdout
+    finally:
+        stop.set()
+        writer.join()
+    assert not failures
+    for patient in made:
+        assert caller.patients("GetPatient", patient_id=patient.id).patient == patient
+
+    cluster.stop()
+    (cluster.keys.directory / "store.key").write_text(key_line(2))
+    cluster.start()
+    for patient in made:
+        assert caller.patients("GetPatient", patient_id=patient.id).patient == patient
+    assert caller.appointments("GetAppointment", appointment_id=booked.id).appointment == booked
+    caller.close()
+    cluster.stop()
+    for process in both(cluster):
+        verified = subprocess.run(
+            [BINARIES / process.name, "verify", "--data-dir", process.data, "--environment", "test",
+             "--store-key-file", cluster.keys.directory / "store.key"], capture_output=True, text=True, timeout=120)
+        assert verified.returncode == 0, verified.stderr
+
+
+def test_keys_that_do_not_fit_change_nothing(rekeyed_cluster):
+    patient, file = rekeyed_cluster.patient, rekeyed_cluster.keys.directory / "store.key"
+    original = file.read_text()
+    file.write_text("1:" + "ab" * 32 + "\n" + key_line(2))
+    assert "abab" not in hang_up(patient, "the store's keys stay as they were")
+    file.write_text("no keys at all\n")
+    assert "no keys" not in hang_up(patient, "the store's keys stay as they were")
+    file.write_text(original)
+    assert "[]" in hang_up(patient, "read the store's keys again")
+    caller = Caller(rekeyed_cluster, rekeyed_cluster.keys.token("clinician", "clinician-1"))
+    caller.patients("CreatePatient", patient=patient_fields())
+    caller.close()
+    assert rekey(patient).stdout.endswith("are under key 1\n")
+
+
+def test_an_interrupted_rekey_is_gone_on_with(rekeyed_cluster):
+    patient = rekeyed_cluster.patient
+    append_key(rekeyed_cluster, 2)
+    hang_up(patient, "read the store's keys again")
+    # The lock that keeps checkpoints out, https://www.sqlite.org/walformat.html#wal_locks: the rekey waits for it.
+    with (patient.data / "store.sqlite-shm").open("r+b") as shared_memory:
+        fcntl.lockf(shared_memory, fcntl.LOCK_EX, 1, 121)
+        running = subprocess.Popen(rekey_command(patient), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert "anew under key 2" in running.stderr.readline()
+        running.send_signal(signal.SIGINT)
+        assert "stopping" in running.stderr.readline()
+    _, errors = running.communicate(timeout=60)
+    assert running.returncode == 130 and "run it again" in errors
+    assert "key 1 is no longer needed" in rekey(patient).stdout

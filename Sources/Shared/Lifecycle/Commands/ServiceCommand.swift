@@ -8,7 +8,7 @@ package struct ServiceCommand<Definition: ServiceDefinition>: AsyncParsableComma
       commandName: Definition.name, abstract: Definition.abstract, version: ServiceVersion.current,
       subcommands: [
         ServeCommand<Definition>.self, BackupCommand<Definition>.self, RestoreCommand<Definition>.self,
-        VerifyCommand<Definition>.self, DescribeCommand<Definition>.self, DevTokenCommand.self,
+        VerifyCommand<Definition>.self, RekeyCommand.self, DescribeCommand<Definition>.self, DevTokenCommand.self,
       ],
       defaultSubcommand: ServeCommand<Definition>.self)
   }

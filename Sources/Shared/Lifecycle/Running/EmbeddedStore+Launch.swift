@@ -18,7 +18,8 @@ extension EmbeddedStore {
 extension EmbeddedStoreError {
   var kind: LaunchFailure.Kind {
     switch self {
-    case .inUse, .failed: .unavailable
+    case .inUse, .failed, .keyNotHeld, .keys(.busy), .keys(.sqlite): .unavailable
+    case .keys(.damaged): .data
     case .directory, .directoryTooOpen, .newerFormat, .notAStore, .otherEnvironment, .tableChanged, .keys:
       .configuration
     }

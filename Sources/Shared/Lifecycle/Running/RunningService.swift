@@ -17,7 +17,7 @@ struct RunningService: Sendable {
   let upkeep: StoreUpkeep
   let logger: Logger
   /// What SIGHUP does.
-  let reload: @Sendable () throws -> Void
+  let reload: @Sendable () async -> Void
 
   func run() async throws(LaunchFailure) {
     // Ends in the reverse order: the server first, then what its handlers use.
@@ -43,23 +43,20 @@ struct RunningService: Sendable {
 
   private func listenForSignals(_ group: ServiceGroup) async {
     var isEnding = false
-    for await signal in await UnixSignalsSequence(trapping: [.sigterm, .sigint, .sighup]) {
-      switch signal {
-      case .sighup:
-        do {
-          try reload()
-          logger.notice("read the certificates and the service config again")
-        } catch {
-          logger.error("certificates and service config stay as they were", metadata: ["reason": "\(error)"])
+    // Reading something again may take long (a command that prints keys), and the next signal does not wait for it.
+    await withDiscardingTaskGroup { reloads in
+      for await signal in await UnixSignalsSequence(trapping: [.sigterm, .sigint, .sighup]) {
+        switch signal {
+        case .sighup: reloads.addTask { await reload() }
+        case _ where isEnding:
+          logger.warning("ending at once", metadata: ["signal": "\(signal)"])
+          // What was acknowledged is durable; everything else may be lost, as it is when the machine stops.
+          _exit(128 + (signal == .sigint ? SIGINT : SIGTERM))
+        default:
+          isEnding = true
+          logger.notice("draining", metadata: ["signal": "\(signal)"])
+          await group.triggerGracefulShutdown()
         }
-      case _ where isEnding:
-        logger.warning("ending at once", metadata: ["signal": "\(signal)"])
-        // What was acknowledged is durable; everything else may be lost, as it is when the machine stops.
-        _exit(128 + (signal == .sigint ? SIGINT : SIGTERM))
-      default:
-        isEnding = true
-        logger.notice("draining", metadata: ["signal": "\(signal)"])
-        await group.triggerGracefulShutdown()
       }
     }
   }

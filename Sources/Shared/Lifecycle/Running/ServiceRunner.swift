@@ -142,7 +142,10 @@ extension ServiceRunner {
         server: server, health: health, drain: drain, peer: peer, archive: archive,
         upkeep: StoreUpkeep(
           store: store, clock: clock, archive: archive, configuration: configuration, logger: logger), logger: logger,
-        reload: { try reloadCertificates(tls, peer) }
+        reload: {
+          reloadCertificates(tls, peer)
+          await reloadKeys(store)
+        }
       ).run()
     } catch {
       await peer?.close()
@@ -219,8 +222,26 @@ extension ServiceRunner {
   }
 
   /// On SIGHUP: new connections use what the files hold now. Files that do not fit together change nothing.
-  private func reloadCertificates(_ tls: ServerTLS?, _ peer: PeerConnection?) throws {
-    try tls?.reload()
-    try peer?.reload()
+  private func reloadCertificates(_ tls: ServerTLS?, _ peer: PeerConnection?) {
+    do {
+      try tls?.reload()
+      try peer?.reload()
+      logger.notice("read the certificates and the service config again")
+    } catch {
+      logger.error("certificates and service config stay as they were", metadata: ["reason": "\(error)"])
+    }
+  }
+
+  /// On SIGHUP: the store takes the keys that are new, and writes under the last one. Keys leave only by a restart.
+  private func reloadKeys(_ store: EmbeddedStore) async {
+    guard let source = configuration.storeKeys else { return }
+    do {
+      let keys = try await store.addKeys(from: source)
+      var fields: Logger.Metadata = ["added": "\(keys.added)"]
+      if !keys.absent.isEmpty { fields["kept until a restart, though no longer there"] = "\(keys.absent)" }
+      logger.notice("read the store's keys again", metadata: fields)
+    } catch {
+      logger.error("the store's keys stay as they were", metadata: ["reason": "\(error)"])
+    }
   }
 }
