@@ -2,20 +2,17 @@ internal import ArgumentParser
 internal import CivilTime
 internal import EmbeddedEngine
 internal import EncryptedStorage
-internal import FoundationEssentials
 internal import Storage
 
 /// Takes a snapshot of the store now, whether the service runs or not; `backup list` shows what there is.
-struct BackupCommand<Definition: ServiceDefinition>: ParsableCommand {
-  static var configuration: CommandConfiguration {
-    CommandConfiguration(
-      commandName: "backup", abstract: "Take a snapshot of the store that is kept until somebody deletes it.",
-      discussion: """
-        The service may be running. The snapshot is encrypted under the newest key and is itself enough to restore the \
-        store as it is now; with `serve --backup-dir` every instant within --journal-retention can be restored, too.
-        """,
-      subcommands: [BackupListCommand.self])
-  }
+struct BackupCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "backup", abstract: "Take a snapshot of the store that is kept until somebody deletes it.",
+    discussion: """
+      The service may be running. The snapshot is encrypted under the newest key and is itself enough to restore the \
+      store as it is now; with `serve --backup-dir` every instant within --journal-retention can be restored, too.
+      """,
+    subcommands: [BackupListCommand.self])
 
   @Option(help: ArgumentHelp("The directory of the store; also CLINICAVOICE_DATA_DIR.", valueName: "directory"))
   var dataDir: String?
@@ -26,27 +23,28 @@ struct BackupCommand<Definition: ServiceDefinition>: ParsableCommand {
   @OptionGroup
   var storeKeys: StoreKeyOptions
 
-  func run() throws {
-    do throws(LaunchFailure) {
+  func run() async throws {
+    let file = try await Interruption.handled(
+      remark: "interrupted: nothing was left behind"
+    ) { interruption throws(LaunchFailure) in
       var options = StoreOptions(dataDir: dataDir, backupDir: backupDir, keys: storeKeys)
       let (directory, backups) = (try options.dataDirectory(), try options.backups(isMade: true))
       let keyRing = try options.keyRing()
-      let progress = ProgressLine()
-      let file: SnapshotFile
-      do throws(ArchiveError) {
-        file = try StoreBackup.run(
-          storeDirectory: directory, keyRing: keyRing, into: backups, clock: systemStoreClock
-        ) { done, total in
-          progress.tell("copied \(done) of \(total) pages")
-          return true
-        }
-      } catch { throw error.launchFailure }
-      CommandOutput.line(
-        "\(file.path): \(file.size) bytes, through transaction \(file.sequence); restore it with --to "
-          + "\(Instant(microseconds: file.takenAt))")
-    } catch {
-      throw error.report()
+      return try await Interruption.onThread { () throws(LaunchFailure) in
+        let progress = ProgressLine()
+        do throws(ArchiveError) {
+          return try StoreBackup.run(
+            storeDirectory: directory, keyRing: keyRing, into: backups, clock: systemStoreClock
+          ) { done, total in
+            progress.tell("copied \(done) of \(total) pages")
+            return !interruption.isRequested
+          }
+        } catch .interrupted { return nil } catch { throw error.launchFailure }
+      }
     }
+    CommandOutput.line(
+      "\(file.path): \(file.size) bytes, through transaction \(file.sequence); restore it with --to "
+        + "\(Instant(microseconds: file.takenAt))")
   }
 }
 

@@ -1,11 +1,7 @@
 internal import ArgumentParser
-internal import Configuration
 internal import EmbeddedEngine
 internal import EncryptedStorage
-internal import FoundationEssentials
-internal import Glibc
 internal import Synchronization
-internal import UnixSignals
 
 /// Encrypts a store anew under the newest of its keys, whether or not its service runs.
 struct RekeyCommand: AsyncParsableCommand {
@@ -31,36 +27,13 @@ struct RekeyCommand: AsyncParsableCommand {
   var storeKeys: StoreKeyOptions
 
   func run() async throws {
-    let interruption = Interruption()
-    let signals = await UnixSignalsSequence(trapping: [.sigint, .sigterm])
-    // Leaving the scope cancels it.
-    async let _ = interruption.listen(to: signals)
-    let summary: String?
-    do throws(LaunchFailure) {
-      let (directory, keyRing) = try readOptions()
-      summary = try await rekey(directory, keyRing, interruption)
-    } catch {
-      throw error.report()
-    }
-    guard let summary else {
-      CommandOutput.error("interrupted: what is done stays done; run it again to go on")
-      throw ExitCode(interruption.code ?? ExitCode.failure.rawValue)
+    let summary = try await Interruption.handled(
+      remark: "interrupted: what is done stays done; run it again to go on"
+    ) { interruption throws(LaunchFailure) in
+      var options = StoreOptions(dataDir: dataDir, keys: storeKeys)
+      return try await rekey(try options.dataDirectory(), try options.keyRing(), interruption)
     }
     CommandOutput.line(summary)
-  }
-
-  private func readOptions() throws(LaunchFailure) -> (directory: String, KeyRing) {
-    var flags = storeKeys.values
-    if let dataDir { flags[.dataDir] = ConfigValue(.string(dataDir), isSecret: false) }
-    var reader = SettingReader(
-      flags: flags, environment: ProcessInfo.processInfo.environment, configurationFile: nil)
-    guard let directory = reader.text(.dataDir)?.text else {
-      throw LaunchFailure(.configuration, "--data-dir, the directory of the store, is missing.")
-    }
-    guard let keys = reader.storeKeys(isRequired: true), reader.faults.isEmpty else {
-      throw LaunchFailure(.configuration, reader.faults)
-    }
-    return (directory, try keys.loaded())
   }
 
   /// `nil` if a signal has ended it.
@@ -71,7 +44,7 @@ struct RekeyCommand: AsyncParsableCommand {
     CommandOutput.error("encrypting the store in \(directory) anew under key \(keyRing.ids.last ?? 0)")
     do throws(EmbeddedStoreError) {
       let uses = try await EmbeddedStore.rekey(directory: directory, keyRing: keyRing) { progress in
-        let isInterrupted = interruption.code != nil
+        let isInterrupted = interruption.isRequested
         if let line = reports.line(for: progress, isLast: isInterrupted, now: .now) { CommandOutput.error(line) }
         return !isInterrupted
       }
@@ -116,19 +89,5 @@ final class RekeyReports: Sendable {
     let free = keys.filter { id in id != newest && !older.contains { $0.id == id } }
     parts += free.map { "key \($0) is no longer needed by this store" }
     return parts.joined(separator: "; ")
-  }
-}
-
-/// Whether a signal has asked the command to end, and the exit code that says so.
-private final class Interruption: Sendable {
-  private let signal = Mutex<Int32?>(nil)
-
-  var code: Int32? { signal.withLock { $0.map { 128 + $0 } } }
-
-  func listen(to signals: UnixSignalsSequence) async {
-    for await signal in signals {
-      self.signal.withLock { $0 = signal == .sigint ? SIGINT : SIGTERM }
-      CommandOutput.error("stopping after this step")
-    }
   }
 }

@@ -4,7 +4,7 @@ internal import EmbeddedEngine
 internal import Storage
 
 /// Makes a new store as the archived one was at an instant.
-struct RestoreCommand<Definition: ServiceDefinition>: ParsableCommand {
+struct RestoreCommand<Definition: ServiceDefinition>: AsyncParsableCommand {
   static var configuration: CommandConfiguration {
     CommandConfiguration(
       commandName: "restore", abstract: "Make a new store as this one was at an instant.",
@@ -40,44 +40,52 @@ struct RestoreCommand<Definition: ServiceDefinition>: ParsableCommand {
   @OptionGroup
   var storeKeys: StoreKeyOptions
 
-  func run() throws {
-    do throws(LaunchFailure) {
-      let result = try restore()
-      guard result.report.isClean else {
-        throw LaunchFailure(.data, result.report.problems.map { "The new store in \(into): \($0)." })
+  func run() async throws {
+    let result = try await Interruption.handled(
+      remark: "interrupted: nothing was left behind"
+    ) { interruption throws(LaunchFailure) in
+      let restore = try prepare()
+      return try await Interruption.onThread { () throws(LaunchFailure) in
+        let progress = ProgressLine()
+        do throws(ArchiveError) {
+          return try restore.run(Definition.makeSweep()) { step in
+            progress.tell(step)
+            return !interruption.isRequested
+          }
+        } catch .interrupted { return nil } catch { throw error.launchFailure }
       }
-      if !result.reachesBeyond {
-        CommandOutput.error(
-          "note: the archive has nothing later than transaction \(result.position.sequence) of "
-            + "\(Instant(microseconds: result.position.committedAt)); whatever came after it is not in it")
-      }
-      CommandOutput.line(
-        "\(into): the store as of \(to), through transaction \(result.position.sequence) (the snapshot of "
-          + "\(Instant(microseconds: result.snapshot.takenAt)) and \(result.transactions) transactions after it); "
-          + "\(result.report.items) items and \(result.report.transactions) journal records: all is well.")
-    } catch {
-      throw error.report()
     }
+    guard result.report.isClean else {
+      throw LaunchFailure(.data, result.report.problems.map { "The new store in \(into): \($0)." }).report()
+    }
+    if !result.reachesBeyond {
+      CommandOutput.error(
+        "note: the archive has nothing later than transaction \(result.position.sequence) of "
+          + "\(Instant(microseconds: result.position.committedAt)); whatever came after it is not in it")
+    }
+    CommandOutput.line(
+      "\(into): the store as of \(to), through transaction \(result.position.sequence) (the snapshot of "
+        + "\(Instant(microseconds: result.snapshot.takenAt)) and \(result.transactions) transactions after it); "
+        + "\(result.report.items) items and \(result.report.transactions) journal records: all is well.")
   }
 
-  private func restore() throws(LaunchFailure) -> StoreRestore.Result {
+  private func prepare() throws(LaunchFailure) -> StoreRestore {
     guard let instant = Instant(to) else {
       throw LaunchFailure(.configuration, "The value \"\(to)\" of --to is not an instant such as 2026-03-01T14:05:00Z.")
     }
     var options = StoreOptions(backupDir: backupDir, environment: environment, keys: storeKeys)
-    let restore = StoreRestore(
+    return StoreRestore(
       backups: try options.backups(), history: history, instant: instant.microseconds, destination: into,
       environment: options.environmentName(), tables: Definition.tables, keyRing: try options.keyRing())
-    let progress = ProgressLine()
-    do throws(ArchiveError) {
-      return try restore.run(Definition.makeSweep()) { step in
-        switch step {
-        case .copying(let pages, let total): progress.tell("copied \(pages) of \(total) pages")
-        case .replaying(let transactions): progress.tell("replayed \(transactions) transactions")
-        case .verifying: CommandOutput.error("verifying")
-        }
-        return true
-      }
-    } catch { throw error.launchFailure }
+  }
+}
+
+extension ProgressLine {
+  fileprivate func tell(_ step: StoreRestore.Progress) {
+    switch step {
+    case .copying(let pages, let total): tell("copied \(pages) of \(total) pages")
+    case .replaying(let transactions): tell("replayed \(transactions) transactions")
+    case .verifying: CommandOutput.error("verifying the new store")
+    }
   }
 }

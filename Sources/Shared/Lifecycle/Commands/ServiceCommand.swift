@@ -7,7 +7,7 @@ package struct ServiceCommand<Definition: ServiceDefinition>: AsyncParsableComma
     CommandConfiguration(
       commandName: Definition.name, abstract: Definition.abstract, version: ServiceVersion.current,
       subcommands: [
-        ServeCommand<Definition>.self, BackupCommand<Definition>.self, RestoreCommand<Definition>.self,
+        ServeCommand<Definition>.self, BackupCommand.self, RestoreCommand<Definition>.self,
         VerifyCommand<Definition>.self, RekeyCommand.self, DescribeCommand<Definition>.self, DevTokenCommand.self,
       ],
       defaultSubcommand: ServeCommand<Definition>.self)
