@@ -130,6 +130,8 @@ package struct StoreRestore: Sendable {
     guard progress(.verifying) else { throw ArchiveError.interrupted }
     let report = try Verification(path: database.name, tables: replay.tables)
       .run(sweep, oldestLive: TableSchema.oldestLiveSecond(now: instant))
+    // The database is whole without them: only readers came after it was closed.
+    for suffix in ["-wal", "-shm"] { try FileList.delete(path + suffix) }
     return Result(
       folder: folder, snapshot: snapshot, transactions: transactions, position: position, reachesBeyond: reachesBeyond,
       report: report)

@@ -4,15 +4,21 @@ internal import EmbeddedEngine
 internal import EncryptedStorage
 internal import Storage
 
-/// Takes a snapshot of the store now, whether the service runs or not; `backup list` shows what there is.
-struct BackupCommand: AsyncParsableCommand {
+/// Backups on demand; without another word, `backup create`.
+struct BackupCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "backup", abstract: "Take a snapshot of the store that is kept until somebody deletes it.",
+    commandName: "backup", abstract: "Take a snapshot of the store, or list what there is.",
+    subcommands: [BackupCreateCommand.self, BackupListCommand.self], defaultSubcommand: BackupCreateCommand.self)
+}
+
+/// Takes a snapshot of the store now, whether the service runs or not.
+struct BackupCreateCommand: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "create", abstract: "Take a snapshot that is kept until somebody deletes it (the default).",
     discussion: """
       The service may be running. The snapshot is encrypted under the newest key and is itself enough to restore the \
       store as it is now; with `serve --backup-dir` every instant within --journal-retention can be restored, too.
-      """,
-    subcommands: [BackupListCommand.self])
+      """)
 
   @Option(help: ArgumentHelp("The directory of the store; also CLINICAVOICE_DATA_DIR.", valueName: "directory"))
   var dataDir: String?
