@@ -172,13 +172,11 @@ enum FileList {
 
   /// Makes a directory with mode 0700 and all that lead to it; their names are durable when this returns.
   static func make(_ path: String) throws(ArchiveError) {
-    do {
-      try FileManager.default.createDirectory(
-        atPath: path, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
-    } catch {
-      throw .file(path: path, reason: "the directory cannot be made")
-    }
-    try sync(parent(of: path))
+    if unsafe access(path, F_OK) == 0 { return }
+    let parent = parent(of: path)
+    if parent != path { try make(parent) }
+    guard unsafe mkdir(path, 0o700) == 0 || errno == EEXIST else { throw .file(path: path, reason: reason()) }
+    try sync(parent)
   }
 
   static func rename(_ path: String, to target: String) throws(ArchiveError) {

@@ -61,7 +61,7 @@ package final class StoreArchive: Sendable {
   }
 
   /// The pause between two frames, so that a busy store's commits share a sync of the archive.
-  private static let pause: Duration = .milliseconds(200)
+  private static let pause: Duration = .milliseconds(100)
   private static let pauses = (first: Duration.seconds(1), longest: Duration.seconds(30))
   private static let scheduleInterval: Duration = .seconds(60)
 
