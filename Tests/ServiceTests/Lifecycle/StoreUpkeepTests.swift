@@ -16,11 +16,11 @@ struct StoreUpkeepTests {
   private let sleep = ManualSleep()
   private let log = LogCapture()
 
-  private func upkeep(_ store: any StoreUpkeep.Store) -> StoreUpkeep {
+  private func upkeep(_ store: any StoreUpkeep.Store, archivedUntil: Int64 = .max) -> StoreUpkeep {
     let sleep = sleep
     return StoreUpkeep(
       store: store, clock: clock.wall, interval: .seconds(300), retention: .seconds(35 * 86_400), logger: log.logger,
-      sleep: { try await sleep.sleep($0) })
+      archivedUntil: { archivedUntil }, sleep: { try await sleep.sleep($0) })
   }
 
   private func store() -> MemoryStore {
@@ -73,6 +73,18 @@ struct StoreUpkeepTests {
     clock.advance(seconds: 86_400)
     try await upkeep(store).round()
     #expect(try await store.journalBounds() == 601...601)
+  }
+
+  @Test("nothing is forgotten that the archive lacks, however old it is")
+  func pruneBehindArchive() async throws {
+    let store = store()
+    try await store.transact([.put(Self.item("a"), in: Self.table)])
+    clock.advance(seconds: 1)
+    let archived = clock.wall.now().microseconds
+    for id in ["b", "c"] { try await store.transact([.put(Self.item(id), in: Self.table)]) }
+    clock.advance(seconds: 36 * 86_400)
+    try await upkeep(store, archivedUntil: archived).round()
+    #expect(try await store.journalBounds() == 2...3)
   }
 
   @Test("it goes on round after round, and ends when it is cancelled")
