@@ -157,6 +157,10 @@ let package = Package(
         .nioPosix, .logging,
       ],
       path: "Sources/Tools/ChannelProbe", swiftSettings: swiftSettings),
+    // What `deploy/bench restore` runs.
+    .executableTarget(
+      name: "restore-bench", dependencies: ["Storage", "EmbeddedEngine", "EncryptedStorage", .argumentParser],
+      path: "Sources/Tools/RestoreBench", swiftSettings: swiftSettings),
     // Writes to a store until it is killed; for the tests of that.
     .executableTarget(
       name: "store-crash-writer", dependencies: ["Storage", "EmbeddedEngine", "EncryptedStorage"],

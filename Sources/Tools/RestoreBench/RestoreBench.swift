@@ -1,0 +1,152 @@
+internal import ArgumentParser
+internal import EmbeddedEngine
+internal import EncryptedStorage
+internal import Foundation
+internal import Storage
+internal import Synchronization
+
+/// Measures how far an archive is behind a busy store, and how long a restore takes. See `deploy/bench restore --help`.
+@main
+struct RestoreBench: AsyncParsableCommand {
+  @Option(help: "Where to work; must be empty.") var directory: String
+  @Option(help: "Bytes of the store's file before the snapshot.") var bytes = 1 << 30
+  @Option(help: "Transactions after the snapshot, which the restore does again.") var transactions = 100_000
+  @Option(help: "Goal: seconds that the archive may be behind.") var maxLag = 1.0
+  @Option(help: "Goal: seconds that the restore may take.") var maxRestore = 3600.0
+
+  private static let inFlight = 64
+
+  static let table = TableSchema(
+    name: "patients",
+    indexes: [
+      IndexSchema(name: "mrn-index", partitionKey: "mrn", sortKey: "userId"),
+      IndexSchema(name: "status-index", partitionKey: "userId", sortKey: "status"),
+      IndexSchema(name: "lastName-index", partitionKey: "userId", sortKey: "lastName"),
+    ], timeToLiveAttribute: "expiresAt")
+
+  func run() async throws {
+    var key = (0..<32).map { _ in UInt8.random(in: .min ... .max) }
+    var text = Array("1:\(key.map { String(format: "%02x", $0) }.joined())".utf8)
+    key.removeAll()
+    let keyRing = try KeyRing(parsing: &text)
+    var configuration = EmbeddedStore.Configuration(
+      directory: directory + "/store", environment: "bench", tables: [Self.table])
+    configuration.keyRing = keyRing
+    let store = try await EmbeddedStore.open(configuration)
+    let backups = BackupDirectory(directory + "/backups")
+    let archive = try await store.archive(
+      .init(backups: backups, retention: .seconds(86_400), snapshotInterval: .seconds(86_400)))
+    let running = Task { await archive.run() }
+    let lag = LagSampler(store: store, archive: archive)
+    let sampling = Task { await lag.run() }
+
+    let filling = ContinuousClock.now
+    var count = 0
+    while Self.size(directory + "/store/store.sqlite") < bytes {
+      try await create(20_000, in: store)
+      count += 20_000
+    }
+    report("wrote \(count) patients", since: filling)
+    let copying = ContinuousClock.now
+    let snapshot = try await archive.snapshot(.scheduled)
+    report("took a snapshot of \(snapshot.size >> 20) MiB", since: copying)
+    let writing = ContinuousClock.now
+    try await create(transactions, in: store)
+    report("wrote \(transactions) patients more", since: writing)
+    sampling.cancel()
+    await sampling.value
+    running.cancel()
+    await running.value
+    try await archive.close()
+    let end = store.commits.end
+    try await store.close()
+    print(String(format: "the archive was at most %.3f s behind (%d samples)", lag.longest, lag.samples))
+
+    let restoring = ContinuousClock.now
+    var stage = restoring
+    let result = try StoreRestore(
+      backups: backups, instant: end.committedAt, destination: directory + "/restored", environment: "bench",
+      tables: [Self.table], keyRing: keyRing
+    ).run(nil) { progress in
+      if case .verifying = progress {
+        report("  copied the snapshot and replayed", since: restoring)
+        stage = .now
+      }
+      return true
+    }
+    report("  verified \(result.report.items) items", since: stage)
+    let seconds = (ContinuousClock.now - restoring) / .seconds(1)
+    print(String(format: "restored in %.1f s, with %d transactions after the snapshot", seconds, result.transactions))
+    guard result.report.isClean, result.position == end else { throw Failure("the restored store is not the store") }
+    guard lag.longest <= maxLag else { throw Failure("the archive was more than \(maxLag) s behind") }
+    guard seconds <= maxRestore else { throw Failure("the restore took more than \(maxRestore) s") }
+  }
+
+  private func create(_ count: Int, in store: EmbeddedStore) async throws {
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for lane in 0..<Self.inFlight {
+        group.addTask {
+          for _ in 0..<count / Self.inFlight + (lane < count % Self.inFlight ? 1 : 0) {
+            try await store.transact(Self.creation())
+          }
+        }
+      }
+      try await group.waitForAll()
+    }
+  }
+
+  /// As CreatePatient's: the record, and the item that keeps its number unique.
+  private static func creation() -> [Write] {
+    let (id, mrn) = (UUID().uuidString, "MRN-\(UUID().uuidString)")
+    let patient: Item = [
+      "id": .string(id), "userId": .string("clinician-\(Int.random(in: 0..<50))"), "mrn": .string(mrn),
+      "status": "active", "firstName": "Maria", "lastName": .string("Muster-\(id.prefix(8))"),
+      "dateOfBirth": "1980-01-15", "email": "maria.muster@example.com", "phone": "+1 416 555 1234",
+      "createdAt": "2025-01-15T09:00:00Z", "updatedAt": "2025-01-15T09:00:00Z",
+      "address": .map(["street": .string(String(repeating: "s", count: 200)), "city": "Toronto"]),
+    ]
+    return [
+      .put(patient, in: table, if: .notExists("id")),
+      .put(["id": .string("mrn#\(mrn)"), "userId": "-"], in: table, if: .notExists("id")),
+    ]
+  }
+
+  private func report(_ text: String, since start: ContinuousClock.Instant) {
+    print(String(format: "%@ in %.1f s", text, (ContinuousClock.now - start) / .seconds(1)))
+  }
+
+  private static func size(_ path: String) -> Int {
+    ((try? FileManager.default.attributesOfItem(atPath: path))?[.size] as? Int) ?? 0
+  }
+}
+
+/// Looks again and again at how old the newest archived transaction is while there are newer ones.
+private final class LagSampler: Sendable {
+  private let store: EmbeddedStore
+  private let archive: StoreArchive
+  private let seen = Mutex<(longest: Double, samples: Int)>((0, 0))
+
+  init(store: EmbeddedStore, archive: StoreArchive) {
+    self.store = store
+    self.archive = archive
+  }
+
+  var longest: Double { seen.withLock { $0.longest } }
+  var samples: Int { seen.withLock { $0.samples } }
+
+  /// The oldest transaction that is missing is not older than the newest that was archived, so this is an upper bound
+  /// as long as the store is busy.
+  func run() async {
+    while !Task.isCancelled {
+      let (position, end) = (archive.position, store.commits.end)
+      let lag = position.sequence > 0 && position != end ? Double(systemStoreClock() - position.committedAt) / 1e6 : 0
+      seen.withLock { $0 = (max($0.longest, lag), $0.samples + 1) }
+      try? await Task.sleep(for: .milliseconds(5))
+    }
+  }
+}
+
+private struct Failure: Error, CustomStringConvertible {
+  let description: String
+  init(_ description: String) { self.description = description }
+}
