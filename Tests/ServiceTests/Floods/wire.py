@@ -132,11 +132,18 @@ class Server:
         line = self.process.stdout.readline()
         assert line.startswith("listening on "), f"bench-server did not start: {line!r}"
         self.port = int(line.split()[-1])
+        with self.channel() as channel:
+            for _ in range(50):
+                self.call("Get", channel)
+        self.idle = self.memory("VmRSS")
 
-    def resident(self) -> int:
-        """VmRSS in bytes."""
+    def memory(self, what: str) -> int:
+        """VmRSS, what it holds now, or VmHWM, the most that it ever held since `forget_peak`; in bytes."""
         status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(status.split("VmRSS:")[1].split()[0]) * 1024
+        return int(status.split(f"{what}:")[1].split()[0]) * 1024
+
+    def forget_peak(self) -> None:
+        pathlib.Path(f"/proc/{self.process.pid}/clear_refs").write_text("5")
 
     def cpu_seconds(self) -> float:
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -171,15 +178,11 @@ class Bystander:
         self.server = server
         self.errors: list[str] = []
         self.calls = 0
-        self.peak = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
 
     def __enter__(self):
-        with self.server.channel() as channel:
-            for _ in range(50):
-                self.server.call("Get", channel)
-        self.idle = self.server.resident()
+        self.server.forget_peak()
         self._thread.start()
         return self
 
@@ -195,4 +198,3 @@ class Bystander:
                     self.calls += 1
                 except Exception as error:  # noqa: BLE001: every kind of error is one too many
                     self.errors.append(repr(error))
-                self.peak = max(self.peak, self.server.resident())
