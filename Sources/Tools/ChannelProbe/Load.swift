@@ -18,8 +18,8 @@ struct Load: AsyncParsableCommand {
   struct Outcome: Encodable {
     var ok = 0
     var failed: [String: Int] = [:]
-    /// Some of what failed said.
-    var messages: [String] = []
+    /// Failures by what they said.
+    var messages: [String: Int] = [:]
     /// Calls by the server that answered them, as it names itself.
     var servers: [String: Int] = [:]
   }
@@ -59,7 +59,7 @@ struct Load: AsyncParsableCommand {
       } catch {
         run.outcome.withLock { outcome in
           outcome.failed["\(error.code)", default: 0] += 1
-          if outcome.messages.count < 20 { outcome.messages.append(error.message) }
+          outcome.messages[error.message, default: 0] += 1
         }
       }
       guard isFirst else { continue }
