@@ -163,7 +163,10 @@ struct SocketsTests {
     let server = try ServerTLS(ServerTLSFiles(identity: try authority.issue("server", Self.serverNames())))
     let listener = try await ServerListener.bind(
       .tcp(host: "127.0.0.1", port: 0), tls: server, group: Self.group
-    ) { _, _, _ in Issue.record("the connection was handed on") }
+    ) { channel, _, _ in
+      Issue.record("the connection was handed on")
+      channel.close(promise: nil)
+    }
     defer { listener.channel.close(promise: nil) }
     var configuration = TLSConfiguration.makeClientConfiguration()
     configuration.certificateVerification = .none
@@ -226,27 +229,26 @@ struct SocketsTests {
 
   @Test("S3-idle: connections over the limit of a listener are closed on arrival, and taken again when others end")
   func connectionLimit() async throws {
-    let refusals = AsyncStream<ConnectionRefusal>.makeStream()
-    let accepted = AsyncStream<any Channel>.makeStream()
+    let arrivals = AsyncStream<(channel: (any Channel)?, refusal: ConnectionRefusal?)>.makeStream()
     let listener = try await ServerListener.bind(
       .tcp(host: "127.0.0.1", port: 0), tls: nil, group: Self.group, maxConnections: 1
     ) { channel, _, _ in
-      accepted.continuation.yield(channel)
+      arrivals.continuation.yield((channel, nil))
     } refused: { refusal, _ in
-      refusals.continuation.yield(refusal)
+      arrivals.continuation.yield((nil, refusal))
     }
     defer { listener.channel.close(promise: nil) }
     let address = try #require(listener.channel.localAddress)
-    var connections = accepted.stream.makeAsyncIterator()
+    var events = arrivals.stream.makeAsyncIterator()
     let first = try await ClientBootstrap(group: Self.group).connect(to: address).get()
-    let serversEnd = try #require(await connections.next())
+    let serversEnd = try #require(await events.next()?.channel)
     let second = try await ClientBootstrap(group: Self.group).connect(to: address).get()
+    try #require(await events.next()?.refusal == .tooManyConnections)
     try await second.closeFuture.get()
-    #expect(await refusals.stream.first { _ in true } == .tooManyConnections)
     try await first.close().get()
     try await serversEnd.closeFuture.get()
     let third = try await ClientBootstrap(group: Self.group).connect(to: address).get()
-    #expect(await connections.next() != nil)
+    #expect(await events.next()?.channel != nil)
     third.close(promise: nil)
   }
 
