@@ -16,8 +16,11 @@ package struct ArchiveReport: Sendable, Hashable {
 
   package var isClean: Bool { problems.isEmpty }
 
-  mutating func note(_ problem: String) {
-    if problems.count < VerificationReport.problemLimit { problems.append(problem) }
+  /// - Parameter problem: with or without a full stop.
+  mutating func note(_ problem: String, at path: String) {
+    guard problems.count < VerificationReport.problemLimit else { return }
+    let problem = problem.hasSuffix(".") ? String(problem.dropLast()) : problem
+    problems.append(problem.contains(path) ? problem : "\(path): \(problem)")
   }
 }
 
@@ -41,7 +44,7 @@ package struct ArchiveVerification: Sendable {
     for file in try folder.snapshots() {
       progress(file.path)
       report.snapshots += 1
-      for problem in check(file) { report.note("\(file.path): \(problem)") }
+      for problem in check(file) { report.note(problem, at: file.path) }
     }
     try checkRecords(&report, progress)
     return report
@@ -81,12 +84,12 @@ package struct ArchiveVerification: Sendable {
     for file in segments {
       progress(file.path)
       report.segments += 1
-      if let problem = check(file) { report.note("\(file.path): \(problem)") }
+      if let problem = check(file) { report.note(problem, at: file.path) }
     }
     guard let first = segments.first else { return }
     // Snapshots from before all records are kept for themselves.
     guard let base = try folder.snapshots().first(where: { $0.sequence + 1 >= first.first }) else {
-      report.note("\(folder.path): the first records, from \(first.first) on, follow no snapshot")
+      report.note("the first records, from \(first.first) on, follow no snapshot", at: folder.path)
       return
     }
     report.restorableFrom = base.takenAt
@@ -100,12 +103,13 @@ package struct ArchiveVerification: Sendable {
         report.transactions += 1
         report.through = record.committedAt
         if let known = try journal?.record(record.sequence), known.changes != record.changes {
-          report.note("transaction \(record.sequence) is another one in the store than in the archive")
+          report.note(
+            "transaction \(record.sequence) is another one in the store than in the archive", at: folder.path)
         }
         return true
       }
     } catch {
-      report.note("\(StoreRestore.archiveError(error, path: folder.path))")
+      report.note("\(StoreRestore.archiveError(error, path: folder.path))", at: folder.path)
     }
   }
 }
