@@ -47,7 +47,7 @@ extension EmbeddedStore {
       let found = try source.load()
       return try keyChange.withLock { _ in
         let merge = try keyRing.merge(found)
-        try directory.publish(keys: keyRing.labels)
+        try directory.publish(keys: keyRing.labels, history: history)
         return merge
       }
     }

@@ -64,6 +64,7 @@ package final class EmbeddedStore: TableStore {
       }
       tables = StoreTables(prepared.layouts)
       history = prepared.history
+      try directory.publish(keys: configuration.keyRing?.labels ?? [], history: history)
       health = StoreHealth(onChange: configuration.onStatusChange)
       let transactions = try TransactionWriter(connection, tables: tables)
       commits = transactions.commits

@@ -10,6 +10,8 @@ package enum EmbeddedStoreError: Error, Sendable, Hashable {
   case inUse(path: String, process: Int32?)
   /// The files were written by a newer release.
   case newerFormat(path: String, found: Int, supported: Int)
+  /// A store was here, and its database is gone or empty.
+  case missing(path: String)
   /// The files are not a store of ours.
   case notAStore(path: String, reason: String)
   /// The store belongs to another environment.
@@ -37,6 +39,8 @@ extension EmbeddedStoreError: CustomStringConvertible {
       "The store in \(path) is open in another process; only one process may open a store."
     case .newerFormat(let path, let found, let supported):
       "The store in \(path) has format \(found), this release knows formats up to \(supported); use a newer release."
+    case .missing(let path):
+      "The store in \(path) has lost its store.sqlite: restore it from a backup, or delete store.lock to begin anew."
     case .notAStore(let path, let reason):
       "The files in \(path) are not a store of this service: \(reason)."
     case .otherEnvironment(let path, let found, let expected):

@@ -4,7 +4,8 @@ internal import Foundation
 /// The directory of a store: its files, their modes, and the lock that keeps a second process out.
 ///
 /// The lock is `flock`'s, so it ends with the process, however that ends; a stale file does not matter. Its file holds
-/// the process's id and, in a second line, which keys the process can read the store with.
+/// the process's id, in a second line which keys the process can read the store with, and in a third the history of the
+/// store that is here, so that a lost database is not taken for a new one.
 struct StoreDirectory: Sendable {
   let path: String
   private let lock: Int32
@@ -15,12 +16,15 @@ struct StoreDirectory: Sendable {
   /// Makes the directory if it is missing, checks it, and takes the lock.
   ///
   /// - Parameter keys: what the store is opened with.
+  /// - Throws: ``EmbeddedStoreError/missing(path:)`` where a store was, and its database is gone.
   init(path: String, keys: [KeyRing.Label]) throws(EmbeddedStoreError) {
     self.path = path
     try Self.prepare(path)
     lock = try Self.takeLock(path)
     do throws(EmbeddedStoreError) {
-      try publish(keys: keys)
+      let isEmpty = FileList.size(of: database) < (keys.isEmpty ? 1 : Self.sizeWithPages)
+      if isEmpty, !history.isEmpty { throw .missing(path: path) }
+      try publish(keys: keys, history: history)
     } catch {
       close(lock)
       throw error
@@ -36,14 +40,22 @@ struct StoreDirectory: Sendable {
     close(file)
   }
 
-  /// Says in the lock's file who we are and which keys we hold.
-  func publish(keys: [KeyRing.Label]) throws(EmbeddedStoreError) {
-    let words = keys.map { "\($0.id):\(String($0.check, radix: 16))" }
-    let text = Array("\(getpid())\n\(words.joined(separator: " "))\n".utf8)
-    guard unsafe pwrite(lock, text, text.count, 0) == text.count, ftruncate(lock, text.count) == 0 else {
-      throw .directory(path: path, reason: Self.reason())
-    }
+  /// Of the store that was opened here last; empty if none ever was.
+  private var history: String {
+    let lines = Self.contents(lock).split(separator: "\n", omittingEmptySubsequences: false)
+    return lines.count > 3 ? String(lines[2]) : ""
   }
+
+  /// Says in the lock's file who we are, which keys we hold, and which store this is.
+  func publish(keys: [KeyRing.Label], history: String) throws(EmbeddedStoreError) {
+    let words = keys.map { "\($0.id):\(String($0.check, radix: 16))" }
+    let text = Array("\(getpid())\n\(words.joined(separator: " "))\n\(history)\n".utf8)
+    guard unsafe pwrite(lock, text, text.count, 0) == text.count, ftruncate(lock, text.count) == 0, fsync(lock) == 0
+    else { throw .directory(path: path, reason: Self.reason()) }
+  }
+
+  /// An encrypted database has a block in front of its pages.
+  private static let sizeWithPages = 4097
 
   /// The keys that the process which has the store open holds, as it said itself.
   static func publishedKeys(path: String) -> [KeyRing.Label] {

@@ -51,6 +51,22 @@ internal import Testing
     }
   }
 
+  @Test("a database that is gone, or empty, is not taken for a new store")
+  func lostDatabase() async throws {
+    try await fixture.withStore { try await $0.transact([StoreFixture.put(StoreFixture.patient("p1"))]) }
+    let path = fixture.directory + "/store.sqlite"
+    try FileManager.default.moveItem(atPath: path, toPath: path + ".moved")
+    for _ in 1...2 { #expect(try await refusal(fixture.configuration()) == .missing(path: fixture.directory)) }
+    #expect(FileManager.default.createFile(atPath: path, contents: Data()))
+    #expect(try await refusal(fixture.configuration()) == .missing(path: fixture.directory))
+    try FileManager.default.removeItem(atPath: path)
+    try FileManager.default.moveItem(atPath: path + ".moved", toPath: path)
+    try await fixture.withStore { store in
+      let found = try await store.get(StoreFixture.key("p1"), from: StoreFixture.table)
+      #expect(found != nil)
+    }
+  }
+
   @Test("a closed store has everything in one file")
   func cleanClose() async throws {
     try await fixture.withStore { try await $0.transact([StoreFixture.put(StoreFixture.patient("p1"))]) }

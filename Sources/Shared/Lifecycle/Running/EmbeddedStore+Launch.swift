@@ -19,7 +19,7 @@ extension EmbeddedStoreError {
   var kind: LaunchFailure.Kind {
     switch self {
     case .inUse, .failed, .keyNotHeld, .keys(.busy), .keys(.sqlite): .unavailable
-    case .keys(.damaged): .data
+    case .keys(.damaged), .missing: .data
     case .directory, .directoryTooOpen, .newerFormat, .notAStore, .otherEnvironment, .tableChanged, .keys:
       .configuration
     }
