@@ -85,6 +85,19 @@ static int read_page(CEVFile *file, uint32_t page, uint8_t *bytes) {
   return result == SQLITE_OK ? cev_report(status, file, "page", page) : result;
 }
 
+// When SQLite opens a database it reads the start of page 1 for the page's format, before it looks at the WAL. If a crash tore
+// that page in a checkpoint, the whole one is in the WAL, so the format is told in its place: it is the same in every file.
+// All else is zero, and SQLite reads the page itself before it uses more of it.
+// https://www.sqlite.org/fileformat2.html#the_database_header
+enum { DATABASE_HEADER = 100 };
+static void tell_format(uint8_t *bytes) {
+  memset(bytes, 0, DATABASE_HEADER);
+  memcpy(bytes, "SQLite format 3", 16);
+  bytes[16] = CEV_PAGE >> 8;
+  bytes[18] = bytes[19] = 2;  // WAL
+  bytes[20] = CEV_TRAILER;
+}
+
 // SQLite reads whole pages, and parts of page 1 before it knows the page size.
 static int database_read(sqlite3_file *handle, void *bytes, int amount, sqlite3_int64 offset) {
   CEVFile *file = cev_file(handle);
@@ -93,6 +106,10 @@ static int database_read(sqlite3_file *handle, void *bytes, int amount, sqlite3_
   if (amount > CEV_PAGE - within) return SQLITE_IOERR_READ;
   if (amount == CEV_PAGE) return read_page(file, page, bytes);
   int result = read_page(file, page, file->buffer);
+  if (result == SQLITE_IOERR_DATA && offset == 0 && amount == DATABASE_HEADER) {
+    tell_format(bytes);
+    return SQLITE_OK;
+  }
   memcpy(bytes, file->buffer + within, (size_t)amount);
   return result;
 }
