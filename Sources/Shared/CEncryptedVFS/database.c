@@ -148,6 +148,7 @@ static int database_truncate(sqlite3_file *handle, sqlite3_int64 size) {
   CEVFile *file = cev_file(handle);
   int result = cev_database_identify(file);
   if (result != SQLITE_OK || !file->identified) return result;  // nothing there to cut
+  if (size == 0) file->identified = false;                      // what comes next is another database
   return cev_file_truncate(handle, size + CEV_HEADER_BLOCK);
 }
 

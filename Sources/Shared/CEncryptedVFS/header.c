@@ -50,7 +50,9 @@ int cev_header_read(sqlite3_file *real, sqlite3_int64 size, CEVHeader *header, u
   int result = real->pMethods->xRead(real, block, CEV_HEADER_BLOCK, 0);  // a short read fills with zeros
   if (result != SQLITE_OK && result != SQLITE_IOERR_SHORT_READ) return result;
   *header = cev_header_parse(block, identity);
-  // Pages follow only a durable header, so a file without pages whose header is torn never held anything.
-  if (*header == CEV_HEADER_DAMAGED && size <= CEV_HEADER_BLOCK) *header = CEV_HEADER_ABSENT;
+  // Pages follow only a durable header, so a file without pages never held anything. Its header may be torn; or look whole
+  // and not be on the disk, if its sync failed: it gets another one.
+  bool is_ours = *header == CEV_HEADER_DAMAGED || *header == CEV_HEADER_VALID;
+  if (is_ours && size <= CEV_HEADER_BLOCK) *header = CEV_HEADER_ABSENT;
   return SQLITE_OK;
 }
