@@ -82,8 +82,9 @@ static int wal_read(sqlite3_file *handle, void *bytes, int amount, sqlite3_int64
 static int rewrite_header(CEVFile *file, sqlite3_int64 offset, const uint8_t *header, bool *done) {
   CEVStatus status;
   int result = read_frame(file, offset, file->buffer, &status);
+  if (result != SQLITE_OK && result != SQLITE_IOERR_SHORT_READ) return result;
   *done = result == SQLITE_OK && status == CEV_OK;
-  if (!*done) return SQLITE_OK;  // a frame of a log that another connection has restarted: its page follows
+  if (!*done) return SQLITE_OK;  // another connection has begun the log anew, or a write was torn: the page follows
   memcpy(file->buffer, header, CEV_FRAME_HEADER);
   return write_frame(file, offset, file->buffer);
 }

@@ -1,3 +1,4 @@
+internal import DiskTestSupport
 internal import EncryptedStorage
 internal import Foundation
 internal import GRDB
@@ -24,10 +25,10 @@ final class EncryptedFixture {
 
   static func hex(_ id: UInt32) -> String { String(repeating: String(format: "%08x", id &* 2_654_435_761), count: 8) }
 
-  init(_ keyRing: KeyRing? = nil) throws {
+  init(_ keyRing: KeyRing? = nil, over disk: FaultyDisk? = nil) throws {
     directory = FileManager.default.temporaryDirectory.path + "/encrypted-\(UUID().uuidString)"
     try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
-    vfs = try EncryptedVFS(keyRing: try keyRing ?? Self.ring(1))
+    vfs = try EncryptedVFS(keyRing: try keyRing ?? Self.ring(1), over: disk?.name)
   }
 
   /// The files of `other` as they are now, as a crash or a copy of a live store would find them.
