@@ -135,6 +135,7 @@ static int database_write(sqlite3_file *handle, const void *bytes, int amount, s
     return SQLITE_IOERR_WRITE;
   }
   int result = create_header(file);
+  if (result == SQLITE_OK) result = cev_mark_checkpoint(file);
   return result == SQLITE_OK ? write_page(file, page, content) : result;
 }
 
@@ -157,7 +158,7 @@ static int database_truncate(sqlite3_file *handle, sqlite3_int64 size) {
 static int shm_map(sqlite3_file *handle, int region, int length, int extend, void volatile **address) {
   CEVFile *file = cev_file(handle);
   int result = file->real->pMethods->xShmMap(file->real, region, length, extend, address);
-  if (result == SQLITE_OK) file->shared_memory = true;
+  if (result == SQLITE_OK && region == 0) file->index = (const volatile uint8_t *)*address;
   return result;
 }
 
@@ -173,7 +174,7 @@ static void shm_barrier(sqlite3_file *handle) {
 
 static int shm_unmap(sqlite3_file *handle, int remove) {
   CEVFile *file = cev_file(handle);
-  file->shared_memory = false;
+  file->index = NULL;
   return file->real->pMethods->xShmUnmap(file->real, remove);
 }
 

@@ -124,13 +124,15 @@ struct CEVFile {
   // Database
   bool identified;
   uint8_t identity[CEV_IDENTITY];
-  bool shared_memory;        // SQLite has mapped the WAL index, so WAL locks work
+  const volatile uint8_t *index;  // the start of the WAL index, while SQLite has it mapped, so that WAL locks work
+  uint8_t mark[12];               // the checkpoint mark that this handle wrote last
 
   // WAL
   bool pending;  // a frame header that waits for its page, so that both are encrypted and written as one
   sqlite3_int64 pending_offset;
   uint8_t pending_header[CEV_FRAME_HEADER];
   sqlite3_int64 own_start, own_end;  // the frames that this handle wrote since the log's last start
+  sqlite3_int64 required_end;        // recovery must find whole frames up to here
 
   uint8_t buffer[CEV_FRAME];
 };
@@ -160,6 +162,12 @@ int cev_report(CEVStatus status, const CEVFile *file, const char *what, sqlite3_
 int cev_database_identify(CEVFile *);  // SQLITE_OK with `identified` false: the file is still empty
 CEVStatus cev_page_open(CEVFile *, uint32_t page, uint8_t *bytes);
 CEVStatus cev_page_seal(CEVFile *, uint32_t page, uint8_t *bytes);
+
+// mark.c
+// Before a page is written to the database: notes what a checkpoint under way copies. Does nothing outside of one.
+int cev_mark_checkpoint(CEVFile *database);
+// Where the frames end that a log with this header must have; 0 if it may end anywhere.
+int cev_mark_required(CEVFile *database, const uint8_t *wal_header, sqlite3_int64 *end);
 
 // memory.c
 int cev_memory_open(sqlite3_file *);

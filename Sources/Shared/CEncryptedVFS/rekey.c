@@ -199,7 +199,7 @@ static int step_locked(CEVFile *file, CEVRekeyStep *step) {
 
 int cev_rekey_control(CEVFile *file, CEVRekeyStep *step) {
   step->rewritten = 0;
-  if (!file->shared_memory || !file->identified) return SQLITE_MISUSE;
+  if (file->index == NULL || !file->identified) return SQLITE_MISUSE;
   const sqlite3_io_methods *below = file->real->pMethods;
   int result =
       below->xShmLock(file->real, WAL_CHECKPOINT_LOCK, 1, SQLITE_SHM_LOCK | SQLITE_SHM_EXCLUSIVE);

@@ -53,9 +53,19 @@ static int read_frame(CEVFile *file, sqlite3_int64 offset, uint8_t *frame, CEVSt
   return result;
 }
 
+// SQLite reads the header when it recovers the log.
+static int read_log_header(CEVFile *file, uint8_t *header) {
+  int result = cev_real_read(file, header, CEV_WAL_HEADER, 0);
+  if (result == SQLITE_OK) result = cev_mark_required(file->database, header, &file->required_end);
+  sqlite3_int64 size = 0;
+  if (result == SQLITE_OK) result = cev_real_size(file, &size);
+  if (result != SQLITE_OK || size >= file->required_end) return result;
+  return cev_report(CEV_DAMAGED, file, "what should follow offset", size);
+}
+
 static int wal_read(sqlite3_file *handle, void *bytes, int amount, sqlite3_int64 offset) {
   CEVFile *file = cev_file(handle);
-  if (offset + amount <= CEV_WAL_HEADER) return cev_real_read(file, bytes, amount, offset);
+  if (offset == 0 && amount == CEV_WAL_HEADER) return read_log_header(file, bytes);
   if (offset < CEV_WAL_HEADER) return SQLITE_IOERR_READ;
   sqlite3_int64 start = frame_at(offset);
   int within = (int)(offset - start);
@@ -64,7 +74,7 @@ static int wal_read(sqlite3_file *handle, void *bytes, int amount, sqlite3_int64
   CEVStatus status;
   int result = read_frame(file, start, file->buffer, &status);
   bool whole = amount == CEV_FRAME;
-  if (result == SQLITE_OK && status == CEV_DAMAGED && whole && !is_own(file, start)) {
+  if (result == SQLITE_OK && status == CEV_DAMAGED && whole && !is_own(file, start) && start >= file->required_end) {
     // Only recovery reads whole frames of others: this is where the log ends.
     sqlite3_log(SQLITE_NOTICE_RECOVER_WAL, "%s ends before offset %lld: the frame there is not whole", file->path, start);
     memset(file->buffer, 0, CEV_FRAME);
@@ -122,7 +132,7 @@ static int wal_write(sqlite3_file *handle, const void *bytes, int amount, sqlite
   if (!file->database->identified) return SQLITE_IOERR_WRITE;  // a database enters WAL mode by a write to its page 1
   if (offset == 0 && amount == CEV_WAL_HEADER) {
     file->pending = false;
-    file->own_start = file->own_end = 0;
+    file->own_start = file->own_end = file->required_end = 0;
     return cev_real_write(file, bytes, amount, offset);
   }
   if (offset >= CEV_WAL_HEADER) {

@@ -18,6 +18,12 @@ final class StoreFixture: Sendable {
 
   deinit { try? FileManager.default.removeItem(atPath: directory) }
 
+  /// For tests that put files there before a store is opened.
+  func makeDirectory() throws {
+    try FileManager.default.createDirectory(
+      atPath: directory, withIntermediateDirectories: false, attributes: [.posixPermissions: 0o700])
+  }
+
   func configuration(_ tables: [TableSchema] = [table]) -> EmbeddedStore.Configuration {
     EmbeddedStore.Configuration(directory: directory, environment: "test", tables: tables)
   }

@@ -3,8 +3,8 @@
 // FORMAT, version 1
 //
 // Database file: a header block of 4096 bytes in clear (magic, format version, a random 128-bit file identity; two copies
-// with SHA-256 checks), then page n of SQLite at offset n * 4096. SQLite keeps 48 reserved bytes at the end of each page; they
-// hold the page's trailer:
+// with SHA-256 checks; the mark of the last checkpoint, mark.c), then page n of SQLite at offset n * 4096. SQLite keeps 48
+// reserved bytes at the end of each page; they hold the page's trailer:
 //
 //   0  key id       u32 big endian: which key of the ring
 //   4  key check    4 bytes of HMAC-SHA256(key, "…key check…"): tells a wrong key from a damaged page
@@ -27,8 +27,8 @@
 // clear and authenticated per frame; the frame's checksum, which SQLite computes over the plaintext, is encrypted together
 // with the page. While SQLite recovers (it reads whole frames), a frame that does not authenticate reads as zeros, which
 // SQLite takes for the end of the log, as it does with a torn write; a frame under a key that the ring does not hold is an
-// error instead, so that a wrong ring cannot cut the log. A committed frame read later (page by page) that does not
-// authenticate is SQLITE_IOERR_DATA.
+// error instead, so that a wrong ring cannot cut the log, and so is a log that ends before what a checkpoint has copied from
+// it into the database. A committed frame read later (page by page) that does not authenticate is SQLITE_IOERR_DATA.
 //
 // ROLLBACK JOURNAL. Page images are encrypted alike, bound to their offset; page numbers and SQLite's 32-bit sampling
 // checksum (the sum of some 20 bytes of the page) stay in clear. It is in use only while a store is created, since the store
@@ -38,7 +38,8 @@
 // REPLAY. Nothing here knows which version of a page is the newest: a page, a frame, a WAL or a whole store replaced by an
 // older version of itself *at the same place* authenticates. A page moved to another place, from another store, from the WAL
 // into the database, zeroed or altered in any bit does not. A WAL cut at any place opens at the last whole commit before the
-// cut. Finding replayed pages is the task of the store's `verify`, which compares items with the journal.
+// cut, or does not open if the database is newer than that. Finding replayed pages is the task of the store's `verify`, which
+// compares items with the journal.
 #ifndef CENCRYPTEDVFS_H
 #define CENCRYPTEDVFS_H
 
