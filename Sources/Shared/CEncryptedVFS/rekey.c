@@ -10,10 +10,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 // https://www.sqlite.org/walformat.html#wal_locks
@@ -24,91 +22,102 @@
 
 enum { RECORD = 4 + CEV_PAGE };  // page number, sealed page
 
+// The file beside the database, reached through the VFS below as all files, and locked against other processes and
+// connections: it is mended from by one at a time, and not while a step fills it.
+typedef struct {
+  char *path;
+  sqlite3_file *real;
+  int lock;
+} Side;
+
 static char *side_path(const CEVFile *file) { return sqlite3_mprintf("%s-rekey", file->path); }
 
-static bool read_whole(int fd, uint8_t *bytes, size_t length, off_t offset) {
-  for (size_t done = 0; done < length;) {
-    ssize_t n = pread(fd, bytes + done, length - done, offset + (off_t)done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    done += (size_t)n;
-  }
-  return true;
+static void side_close(Side *side) {
+  if (side->real != NULL && side->real->pMethods != NULL) side->real->pMethods->xClose(side->real);
+  free(side->real);
+  if (side->lock >= 0) close(side->lock);
+  sqlite3_free(side->path);
 }
 
-static bool write_whole(int fd, const uint8_t *bytes, size_t length) {
-  for (size_t done = 0; done < length;) {
-    ssize_t n = pwrite(fd, bytes + done, length - done, (off_t)done);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    done += (size_t)n;
-  }
-  return true;
-}
-
-static bool lock_exclusively(int fd) {
+static int lock_exclusively(Side *side) {
+  side->lock = open(side->path, O_RDWR | O_CLOEXEC);
+  if (side->lock < 0) return SQLITE_CANTOPEN;
   int result;
-  do result = flock(fd, LOCK_EX);
+  do result = flock(side->lock, LOCK_EX);
   while (result != 0 && errno == EINTR);
-  return result == 0;
+  return result == 0 ? SQLITE_OK : SQLITE_IOERR_LOCK;
 }
 
-static bool sync_directory_of(const char *path) {
-  const char *slash = strrchr(path, '/');
-  char *directory = slash == NULL ? sqlite3_mprintf(".") : sqlite3_mprintf("%.*s", (int)(slash - path) + 1, path);
-  if (directory == NULL) return false;
-  int fd = open(directory, O_RDONLY | O_CLOEXEC);
-  sqlite3_free(directory);
-  bool good = fd >= 0 && fsync(fd) == 0;
-  if (fd >= 0) close(fd);
-  return good;
+// The kind of a journal gives it the database's mode, and lets its first sync be one of the directory too.
+static int side_open(CEVFile *file, int flags, Side *side) {
+  sqlite3_vfs *base = file->vfs->base;
+  *side = (Side){side_path(file), calloc(1, (size_t)base->szOsFile), -1};
+  if (side->path == NULL || side->real == NULL) return SQLITE_NOMEM;
+  flags |= SQLITE_OPEN_READWRITE | SQLITE_OPEN_MAIN_JOURNAL;
+  int result = base->xOpen(base, side->path, side->real, flags, NULL);
+  return result == SQLITE_OK ? lock_exclusively(side) : result;
+}
+
+static int side_empty(Side *side) { return side->real->pMethods->xTruncate(side->real, 0); }
+
+static int exists_with_content(CEVFile *file, int *answer) {
+  *answer = 0;
+  char *path = side_path(file);
+  if (path == NULL) return SQLITE_NOMEM;
+  sqlite3_vfs *base = file->vfs->base;
+  int result = base->xAccess(base, path, SQLITE_ACCESS_EXISTS, answer);  // to SQLite an empty file does not exist
+  sqlite3_free(path);
+  return result;
 }
 
 bool cev_rekey_underway(CEVFile *file) {
-  char *path = side_path(file);
-  struct stat status;
-  bool underway = path != NULL && stat(path, &status) == 0 && status.st_size > 0;
-  sqlite3_free(path);
-  return underway;
+  int answer;
+  return exists_with_content(file, &answer) == SQLITE_OK && answer != 0;
 }
 
+// A page that is as the step left it is written once more: if the step's sync failed, nobody knows whether it is on the disk.
 static int mend_page(CEVFile *file, const uint8_t *record) {
   uint32_t page = cev_get32(record);
   sqlite3_int64 offset = (sqlite3_int64)page * CEV_PAGE;
   int result = cev_real_read(file, file->buffer, CEV_PAGE, offset);
   if (result == SQLITE_IOERR_SHORT_READ) return SQLITE_OK;  // the database has become shorter since
-  if (result != SQLITE_OK || cev_page_open(file, page, file->buffer) == CEV_OK) return result;
+  if (result != SQLITE_OK) return result;
+  bool is_new = memcmp(file->buffer, record + 4, CEV_PAGE) == 0;
+  if (!is_new && cev_page_open(file, page, file->buffer) == CEV_OK) return SQLITE_OK;
   memcpy(file->buffer, record + 4, CEV_PAGE);
   if (cev_page_open(file, page, file->buffer) != CEV_OK) return SQLITE_OK;
-  sqlite3_log(SQLITE_NOTICE, "page %u of %s was torn while it was encrypted anew: mended", page, file->path);
+  if (!is_new) {
+    sqlite3_log(SQLITE_NOTICE, "page %u of %s was torn while it was encrypted anew: mended", page, file->path);
+  }
   return cev_real_write(file, record + 4, CEV_PAGE, offset);
 }
 
-static int mend_from(CEVFile *file, int fd) {
-  struct stat status;
-  if (!lock_exclusively(fd) || fstat(fd, &status) != 0) return SQLITE_IOERR;
+static int mend_from(CEVFile *file, Side *side) {
+  sqlite3_int64 size = 0;
+  int result = side->real->pMethods->xFileSize(side->real, &size);
   uint8_t record[RECORD];
-  int result = SQLITE_OK;
-  for (off_t at = 0; result == SQLITE_OK && at + RECORD <= status.st_size; at += RECORD) {
-    result = read_whole(fd, record, RECORD, at) ? mend_page(file, record) : SQLITE_IOERR_READ;
+  for (sqlite3_int64 at = 0; result == SQLITE_OK && at + RECORD <= size; at += RECORD) {
+    result = side->real->pMethods->xRead(side->real, record, RECORD, at);
+    if (result == SQLITE_OK) result = mend_page(file, record);
   }
   memset(file->buffer, 0, sizeof file->buffer);
-  if (result == SQLITE_OK && status.st_size > 0) {
+  if (result == SQLITE_OK && size > 0) {
     result = file->real->pMethods->xSync(file->real, SQLITE_SYNC_NORMAL);
-    if (result == SQLITE_OK && ftruncate(fd, 0) != 0) result = SQLITE_IOERR_TRUNCATE;
+    if (result == SQLITE_OK) result = side_empty(side);
   }
   return result;
 }
 
 int cev_rekey_mend(CEVFile *file) {
-  if (!file->identified || !cev_rekey_underway(file)) return SQLITE_OK;
-  char *path = side_path(file);
-  if (path == NULL) return SQLITE_NOMEM;
-  int fd = open(path, O_RDWR | O_CLOEXEC);
-  sqlite3_free(path);
-  if (fd < 0) return errno == ENOENT ? SQLITE_OK : SQLITE_CANTOPEN;
-  int result = mend_from(file, fd);
-  close(fd);  // and with it the lock
+  int exists = 0;
+  int result = file->identified ? exists_with_content(file, &exists) : SQLITE_OK;
+  if (result != SQLITE_OK || !exists) return result;
+  Side side;
+  result = side_open(file, 0, &side);
+  if (result == SQLITE_OK) result = mend_from(file, &side);
+  side_close(&side);
+  // Another connection may just have ended its rekey and removed the file.
+  if (result == SQLITE_CANTOPEN && exists_with_content(file, &exists) == SQLITE_OK && !exists) return SQLITE_OK;
   return result;
 }
 
@@ -139,40 +148,35 @@ static int collect(CEVFile *file, CEVRekeyStep *step, uint8_t *records) {
   return SQLITE_OK;
 }
 
-static int overwrite(CEVFile *file, int fd, const uint8_t *records, uint32_t count) {
-  if (!lock_exclusively(fd) || ftruncate(fd, 0) != 0) return SQLITE_IOERR;
-  if (!write_whole(fd, records, (size_t)count * RECORD)) return errno == ENOSPC ? SQLITE_FULL : SQLITE_IOERR_WRITE;
-  if (fsync(fd) != 0) return SQLITE_IOERR_FSYNC;
-  for (uint32_t i = 0; i < count; i++) {
+static int overwrite(CEVFile *file, Side *side, const uint8_t *records, uint32_t count) {
+  const sqlite3_io_methods *methods = side->real->pMethods;
+  int result = side_empty(side);
+  for (uint32_t i = 0; result == SQLITE_OK && i < count; i++) {
+    result = methods->xWrite(side->real, records + (size_t)i * RECORD, RECORD, (sqlite3_int64)i * RECORD);
+  }
+  if (result == SQLITE_OK) result = methods->xSync(side->real, SQLITE_SYNC_NORMAL);
+  for (uint32_t i = 0; result == SQLITE_OK && i < count; i++) {
     const uint8_t *record = records + (size_t)i * RECORD;
-    int result = cev_real_write(file, record + 4, CEV_PAGE, (sqlite3_int64)cev_get32(record) * CEV_PAGE);
-    if (result != SQLITE_OK) return result;  // the next step or open mends
+    result = cev_real_write(file, record + 4, CEV_PAGE, (sqlite3_int64)cev_get32(record) * CEV_PAGE);
   }
-  int result = file->real->pMethods->xSync(file->real, SQLITE_SYNC_NORMAL);
-  if (result != SQLITE_OK) return result;
-  return ftruncate(fd, 0) == 0 ? SQLITE_OK : SQLITE_IOERR_TRUNCATE;
-}
-
-// Run by root, as SQLite does with its files: the service's user must be able to mend from it.
-static void give_to_owner_of(const char *path, int fd) {
-  struct stat status;
-  if (geteuid() == 0 && stat(path, &status) == 0 && fchown(fd, status.st_uid, status.st_gid) != 0) {
-    sqlite3_log(SQLITE_WARNING, "%s-rekey does not get the owner of %s", path, path);
-  }
+  if (result == SQLITE_OK) result = file->real->pMethods->xSync(file->real, SQLITE_SYNC_NORMAL);
+  // After a failure the file stays, and the next step or open mends from it.
+  return result == SQLITE_OK ? side_empty(side) : result;
 }
 
 static int replace(CEVFile *file, const uint8_t *records, uint32_t count) {
-  char *path = side_path(file);
-  if (path == NULL) return SQLITE_NOMEM;
-  int result = SQLITE_CANTOPEN;
-  int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  if (fd >= 0) {
-    give_to_owner_of(file->path, fd);
-    result = sync_directory_of(path) ? overwrite(file, fd, records, count) : SQLITE_IOERR_DIR_FSYNC;
-    close(fd);
-  }
-  sqlite3_free(path);
+  Side side;
+  int result = side_open(file, SQLITE_OPEN_CREATE, &side);
+  if (result == SQLITE_OK) result = overwrite(file, &side, records, count);
+  side_close(&side);
   return result;
+}
+
+static void remove_side(CEVFile *file) {
+  char *path = side_path(file);
+  sqlite3_vfs *base = file->vfs->base;
+  if (path != NULL) base->xDelete(base, path, 0);  // what is left over is empty and does no harm
+  sqlite3_free(path);
 }
 
 static int step_locked(CEVFile *file, CEVRekeyStep *step) {
@@ -189,11 +193,7 @@ static int step_locked(CEVFile *file, CEVRekeyStep *step) {
   if (result != SQLITE_OK) step->next_page = first;
   cev_wipe(records, (size_t)CEV_REKEY_BATCH * RECORD);
   free(records);
-  if (result == SQLITE_OK && step->next_page > step->page_count) {
-    char *path = side_path(file);
-    if (path != NULL) unlink(path);
-    sqlite3_free(path);
-  }
+  if (result == SQLITE_OK && step->next_page > step->page_count) remove_side(file);
   return result;
 }
 

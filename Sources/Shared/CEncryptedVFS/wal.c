@@ -147,8 +147,10 @@ static int wal_write(sqlite3_file *handle, const void *bytes, int amount, sqlite
 static int wal_truncate(sqlite3_file *handle, sqlite3_int64 size) {
   CEVFile *file = cev_file(handle);
   file->pending = false;
-  if (size == 0) file->own_start = file->own_end = 0;
-  return cev_file_truncate(handle, size);
+  if (size == 0) file->own_start = file->own_end = file->required_end = 0;
+  int result = cev_file_truncate(handle, size);
+  // SQLite needs no sync here: the frames do no harm if they come back. But they may be under a key that is then gone.
+  return result == SQLITE_OK && size == 0 ? cev_file_sync(handle, SQLITE_SYNC_NORMAL) : result;
 }
 
 const sqlite3_io_methods cev_wal_methods = {

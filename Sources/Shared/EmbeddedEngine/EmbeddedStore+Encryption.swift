@@ -6,14 +6,24 @@ extension EmbeddedStore {
   ///
   /// - Parameter progress: called after each step, on a thread of the store; `false` interrupts.
   /// - Returns: the keys that are in use afterwards: only the newest.
-  /// - Throws: ``EncryptedStorageError``; what was done stays done, and another call goes on from there.
+  /// - Throws: ``EncryptedStorageError``; what was done stays done, and another call goes on from there. A failed write or
+  ///   sync is as final for the store as one of its own.
   @discardableResult
   package func rekey(
     progress: @escaping @Sendable (EncryptedVFS.RekeyProgress) -> Bool = { _ in true }
   ) async throws(EncryptedStorageError) -> [EncryptedVFS.KeyUse] {
     let vfs = try database.encrypted()
-    return try await Self.onThread { [path = database.path] () throws(EncryptedStorageError) in
-      try vfs.rekey(databaseAt: path, progress: progress)
+    return try await Self.onThread { [path = database.path, health] () throws(EncryptedStorageError) in
+      do throws(EncryptedStorageError) {
+        return try vfs.rekey(databaseAt: path) { progress($0) && !health.hasFailed }
+      } catch {
+        if case .sqlite(let code) = error,
+          case .stop(let reason) = SQLiteFailure(code: code, message: error.description).consequence
+        {
+          health.move(to: .failed(reason))
+        }
+        throw error
+      }
     }
   }
 

@@ -20,7 +20,7 @@ package final class EmbeddedStore: TableStore {
   let tables: StoreTables
   /// Tells this store's life from that of others (see ``ArchiveFolder``).
   package let history: String
-  private let health: StoreHealth
+  let health: StoreHealth
   private let writer: CommitLoop
   private let readers: ReaderPool
   package let commits: CommitSignal

@@ -8,6 +8,7 @@ final class StoreHealth: Sendable {
   init(onChange: @escaping @Sendable (EmbeddedStore.Status) -> Void) { self.onChange = onChange }
 
   var status: EmbeddedStore.Status { current.withLock { $0 } }
+  var hasFailed: Bool { if case .failed = status { true } else { false } }
 
   /// Moves on, unless the store has failed or closed, which it does not come back from.
   func move(to status: EmbeddedStore.Status) {

@@ -25,6 +25,7 @@ extension EncryptedVFS {
     databaseAt path: String, progress: (RekeyProgress) -> Bool = { _ in true }
   ) throws(EncryptedStorageError) -> [KeyUse] {
     let connection = try RekeyConnection(uri: uri(databaseAt: path), path: path)
+    try connection.checkpoint()
     var done = RekeyProgress(pages: 0, total: 0, rewritten: 0)
     var step = CEVRekeyStep(next_page: 1, page_count: 0, rewritten: 0)
     repeat {
@@ -70,9 +71,19 @@ extension EncryptedVFS {
   deinit { unsafe sqlite3_close(connection) }
 
   func perform(_ step: inout CEVRekeyStep) throws(EncryptedStorageError) {
+    try patiently { unsafe cev_rekey_step(connection, &step) }
+  }
+
+  /// Brings what is in the WAL into the database: a page there may be one that a crash tore in a checkpoint.
+  func checkpoint() throws(EncryptedStorageError) {
+    try patiently { unsafe sqlite3_wal_checkpoint_v2(connection, "main", SQLITE_CHECKPOINT_PASSIVE, nil, nil) }
+  }
+
+  /// Repeats what answers that a checkpoint is under way.
+  private func patiently(_ body: () -> Int32) throws(EncryptedStorageError) {
     var attempts: Int32 = 0
     while true {
-      let code = unsafe cev_rekey_step(connection, &step)
+      let code = body()
       if code == SQLITE_OK { return }
       guard code & 0xff == SQLITE_BUSY, Self.pause(attempts) else { throw Self.error(code, path) }
       attempts += 1
