@@ -70,7 +70,8 @@ final class CommitLoop: Sendable {
         checkpointIfDue()
       }
     }
-    finished.finish(Result { unsafe try writer.close() })
+    // A store that has failed is written no more: opening it anew finds out what is on the disk.
+    finished.finish(Result { unsafe try writer.close(keepingWAL: health.hasFailed) })
   }
 
   private var isSuspended: Bool { if case .suspended = health.status { true } else { false } }

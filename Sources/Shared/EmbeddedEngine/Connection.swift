@@ -1,3 +1,4 @@
+internal import EncryptedStorage
 internal import GRDB
 internal import GRDBSQLite
 
@@ -46,7 +47,10 @@ final class Connection {
     }
   }
 
-  /// To be called once every statement is gone.
+  /// Lets ``close()`` remove the WAL, once a checkpoint has emptied it.
+  func dropWAL() { queue.unsafeRead { unsafe WriteAheadLog.keep(false, onCloseOf: $0.sqliteConnection) } }
+
+  /// To be called once every statement is gone. Leaves the WAL as it is.
   func close() throws { try queue.close() }
 }
 
@@ -67,6 +71,8 @@ extension GRDB.Configuration {
     // Transactions span several accesses; whoever begins one here ends it.
     configuration.allowsUnsafeTransactions = true
     configuration.prepareDatabase { database in
+      // Closed after a failure, while opening too, it must not write as if nothing had happened.
+      unsafe WriteAheadLog.keep(true, onCloseOf: database.sqliteConnection)
       try database.execute(sql: "PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY")
     }
     return configuration

@@ -46,9 +46,14 @@ package final class EmbeddedStore: TableStore {
     do {
       let files = try StoreDatabase(
         path: directory.database, keyRing: configuration.keyRing, over: configuration.baseVFS)
+      try files.makeWALDurable()
       database = files
       let connection = try Connection(path: files.name, configuration: .writer)
       let prepared = try connection.withDatabase { database in
+        // GRDB does not hear of it when this fails as its transaction is committed.
+        guard try String.fetchOne(database, sql: "PRAGMA journal_mode") == "wal" else {
+          throw EmbeddedStoreError.failed(path: directory.path, reason: "the database does not enter WAL mode")
+        }
         // GRDB sets NORMAL for every WAL connection, after the configuration's own statements.
         try database.execute(sql: "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
         // After a burst (or a long reader) the WAL's file shrinks to this when it is begun anew.
@@ -115,7 +120,7 @@ package final class EmbeddedStore: TableStore {
     default:
       switch SQLiteFailure(error).primaryCode {
       case _ where SQLiteFailure(error).isUnauthentic:
-        .failed(path: path, reason: "a page of store.sqlite does not authenticate, it is damaged")
+        .failed(path: path, reason: "store.sqlite or its WAL is damaged: a page does not authenticate")
       case SQLiteFailure.notADatabase:
         .notAStore(path: path, reason: "store.sqlite is not a database, or encrypted and no keys are given")
       default: .failed(path: path, reason: SQLiteFailure(error).message)

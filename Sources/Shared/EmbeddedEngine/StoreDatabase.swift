@@ -7,10 +7,12 @@ struct StoreDatabase: Sendable {
   /// What SQLite opens.
   let name: String
   private let vfs: EncryptedVFS?
+  private let base: String?
 
   /// Looks at the file's keys first, so that a wrong one is a clear error.
   init(path: String, keyRing: KeyRing?, over base: String? = nil) throws(EncryptedStorageError) {
     self.path = path
+    self.base = base
     guard let keyRing else {
       (name, vfs) = (base.map { EncryptedVFS.uri(databaseAt: path, vfs: $0) } ?? path, nil)
       return
@@ -24,6 +26,9 @@ struct StoreDatabase: Sendable {
     }
     (name, self.vfs) = (vfs.uri(databaseAt: path), vfs)
   }
+
+  /// Makes durable what a WAL was left with. Only for who has the store's lock, and before the first connection.
+  func makeWALDurable() throws(EncryptedStorageError) { try WriteAheadLog.writeAgain(databaseAt: path, over: base) }
 
   /// The keys of the files; `nil` if they are in clear.
   var keyRing: KeyRing? { vfs?.keyRing }

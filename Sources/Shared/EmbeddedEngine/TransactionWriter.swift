@@ -145,11 +145,15 @@ final class TransactionWriter {
     try connection.prepare("INSERT OR REPLACE INTO settings VALUES ('probe', '')").execute()
   }
 
-  /// Brings the WAL into the database and closes the connection.
-  func close() throws {
+  /// Brings the WAL into the database, unless it has to stay, and closes the connection.
+  func close(keepingWAL: Bool) throws {
     (begin, commitGroup, rollbackGroup, insert) = (nil, nil, nil, nil)
     statements = [:]
-    let checkpoint = Result { try connection.withDatabase { _ = try $0.checkpoint(.truncate) } }
+    let checkpoint = Result {
+      guard !keepingWAL else { return }
+      try connection.withDatabase { _ = try $0.checkpoint(.truncate) }
+      connection.dropWAL()
+    }
     try connection.close()
     try checkpoint.get()
   }

@@ -151,6 +151,13 @@ uint32_t cev_sealed_key_id(const uint8_t *trailer);
 // Random bytes of the kernel, for identities. False: there are none.
 bool cev_random_bytes(uint8_t *bytes, size_t length);
 
+// For any SQLite database: writes the bytes of its WAL, if it has one, to their places again and syncs them. After a failed
+// sync the kernel may take bytes for written that the disk does not have; SQLite would recover them, commit after them, and
+// lose both with the power. Nobody may have the database open. `base` as for cev_vfs_register.
+int cev_wal_write_again(const char *base, const char *path);
+// For any SQLite connection: whether closing it, as the last one, leaves the WAL as it is.
+int cev_keep_wal(sqlite3 *connection, bool keeps);
+
 // Runs a command (no shell; PATH is searched) and keeps its standard output, at most `capacity` bytes; its standard input is
 // empty. Returns the output's length; -1 could not be started, -2 failed (exit status or signal in `*status`), -3 took longer
 // than `timeout_ms`, -4 printed more than `capacity`.

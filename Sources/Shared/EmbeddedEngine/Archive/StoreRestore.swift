@@ -206,7 +206,7 @@ final class StoreReplay {
   /// Brings everything into the database file and closes it.
   func finish() throws {
     try endGroup()
-    try writer.close()
+    try writer.close(keepingWAL: false)
   }
 
   private func endGroup() throws {
