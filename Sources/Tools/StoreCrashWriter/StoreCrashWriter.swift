@@ -24,10 +24,15 @@ enum StoreCrashWriter {
     let isEncrypted = configuration.keyRing != nil
     let store = try await EmbeddedStore.open(configuration)
     try await withThrowingTaskGroup(of: Void.self) { group in
-      if isEncrypted { group.addTask { try await store.rekey() } }
+      group.addTask { try await workBeside(store, isEncrypted: isEncrypted) }
       for writer in 0..<writers { group.addTask { try await write(to: store, as: writer) } }
       try await group.waitForAll()
     }
+  }
+
+  /// What else goes on in a store in use.
+  private static func workBeside(_ store: EmbeddedStore, isEncrypted: Bool) async throws {
+    if isEncrypted { try await store.rekey() }
   }
 
   private static func write(to store: EmbeddedStore, as writer: Int) async throws {

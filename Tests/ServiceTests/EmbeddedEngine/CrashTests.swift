@@ -2,31 +2,68 @@ internal import EmbeddedEngine
 internal import EncryptedStorage
 internal import Foundation
 internal import Storage
+internal import TestSupport
 internal import Testing
 
 @Suite("Crashes") struct CrashTests {
   private static let table = TableSchema(
     name: "crash", indexes: [IndexSchema(name: "writer-index", partitionKey: "writer", sortKey: "place")])
-  private static let writers = 32
+  private static let writers = 64
+  private static let rounds = longForm("CLINICAVOICE_STORE_KILLS", or: 5)
 
-  /// kill -9 in the middle of 32 writers, five times on the same files, at another point each time.
-  @Test("what was acknowledged before a kill -9 is there, and the store agrees with itself")
-  func killed() async throws {
+  /// kill -9 in the middle of 64 writers, again and again on the same files: as the store is opened, after some
+  /// acknowledgements, or while it is encrypted anew, for which every second round brings a key.
+  @Test("what was acknowledged before a kill -9 is there, and the store agrees with itself", arguments: [1])
+  func killed(seed: UInt64) async throws {
     let fixture = StoreFixture()
+    let keyFile = fixture.directory + "-keys"
+    defer { try? FileManager.default.removeItem(atPath: keyFile) }
+    var random = SeededGenerator(seed: seed)
     var acknowledged = [Int](repeating: 0, count: Self.writers)
-    for round in 1...5 {
-      for (writer, number) in try await Self.run(fixture.directory, until: round * 97) {
+    for round in 1...Self.rounds {
+      let newest = (round + 1) / 2
+      try Self.writeKeys(1...newest, to: keyFile)
+      let kill = Kill(
+        acknowledgements: random.chance(20) ? 0 : Int.random(in: 1...1500, using: &random),
+        delay: .random(in: 0...(random.chance(50) ? 1_000 : 60_000), using: &random))
+      for (writer, number) in try await Self.run(fixture.directory, kill, keyFile: keyFile) {
         acknowledged[writer] = max(acknowledged[writer], number)
       }
-      try await fixture.withStore([Self.table]) { store in
-        let report = try await store.verify()
-        #expect(report.problems == [])
-        for (writer, number) in acknowledged.enumerated() {
-          try await Self.check(store, writer, atLeast: number)
-        }
+      try await fixture.withStore([Self.table], keyRing: try KeySource.file(keyFile).load()) { store in
+        try await Self.check(store, acknowledged)
+        guard round == Self.rounds else { return }
+        let keys = try await store.rekey().map(\.id)
+        #expect(keys == [UInt32(newest)])
       }
     }
-    #expect(acknowledged.reduce(0, +) > 5 * 97)
+    #expect(acknowledged.reduce(0, +) > Self.rounds * 100)
+  }
+
+  @Test("the same without encryption", arguments: [2])
+  func killedPlain(seed: UInt64) async throws {
+    let fixture = StoreFixture()
+    var random = SeededGenerator(seed: seed)
+    var acknowledged = [Int](repeating: 0, count: Self.writers)
+    for _ in 0..<max(1, Self.rounds / 5) {
+      let kill = Kill(
+        acknowledgements: Int.random(in: 1...1500, using: &random), delay: .random(in: 0...1_000, using: &random))
+      for (writer, number) in try await Self.run(fixture.directory, kill) {
+        acknowledged[writer] = max(acknowledged[writer], number)
+      }
+      try await fixture.withStore([Self.table]) { try await Self.check($0, acknowledged) }
+    }
+  }
+
+  private static func writeKeys(_ ids: ClosedRange<Int>, to path: String) throws {
+    let keys = ids.map { "\($0):" + String(repeating: String(40 + $0), count: 32) }.joined(separator: "\n")
+    #expect(FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600]))
+    try keys.write(toFile: path, atomically: false, encoding: .utf8)
+  }
+
+  private static func check(_ store: EmbeddedStore, _ acknowledged: [Int]) async throws {
+    let report = try await store.verify()
+    #expect(report.problems == [])
+    for (writer, number) in acknowledged.enumerated() { try await check(store, writer, atLeast: number) }
   }
 
   /// A writer's items are 1…counter without gaps, in the table and in the index, and the counter has every ack.
@@ -43,36 +80,17 @@ internal import Testing
     #expect(places == Set(0..<Int(counter)).reduce(into: Set()) { $0.insert($1 + 1) })
   }
 
-  /// The same with an encrypted store that gets a new key before each round and is encrypted anew under it meanwhile.
-  @Test("the same while the store is encrypted under another key")
-  func killedDuringRekey() async throws {
-    let fixture = StoreFixture()
-    let keyFile = fixture.directory + "-keys"
-    defer { try? FileManager.default.removeItem(atPath: keyFile) }
-    var acknowledged = [Int](repeating: 0, count: Self.writers)
-    for round in 1...4 {
-      let keys = (1...round).map { "\($0):" + String(repeating: "4\($0)", count: 32) }.joined(separator: "\n")
-      #expect(FileManager.default.createFile(atPath: keyFile, contents: nil, attributes: [.posixPermissions: 0o600]))
-      try keys.write(toFile: keyFile, atomically: false, encoding: .utf8)
-      for (writer, number) in try await Self.run(fixture.directory, until: 1500, keyFile: keyFile) {
-        acknowledged[writer] = max(acknowledged[writer], number)
-      }
-      let keyRing = try KeySource.file(keyFile).load()
-      try await fixture.withStore([Self.table], keyRing: keyRing) { store in
-        let report = try await store.verify()
-        #expect(report.problems == [])
-        for (writer, number) in acknowledged.enumerated() {
-          try await Self.check(store, writer, atLeast: number)
-        }
-        let keys = round == 4 ? try await store.rekey().map(\.id) : [4]
-        #expect(keys == [4])
-      }
-    }
+  /// When the writers are killed.
+  private struct Kill {
+    /// After so many; 0: while the store is being opened, perhaps.
+    var acknowledgements: Int
+    /// Microseconds after that.
+    var delay: UInt32
   }
 
-  /// Runs the writer until it has acknowledged `count` transactions, kills it, and returns all it acknowledged.
+  /// Runs the writer until it is killed, and returns all it acknowledged.
   private static func run(
-    _ directory: String, until count: Int, keyFile: String? = nil
+    _ directory: String, _ kill: Kill, keyFile: String? = nil
   ) async throws -> [(writer: Int, number: Int)] {
     let process = Process()
     let output = Pipe()
@@ -86,17 +104,16 @@ internal import Testing
       Thread.detachNewThread {
         var text = Data()
         var lines = 0
-        var isKilled = false
-        while true {
+        while lines < kill.acknowledgements {
           let more = output.fileHandleForReading.availableData
           if more.isEmpty { break }
           text += more
           lines += more.count { $0 == UInt8(ascii: "\n") }
-          if lines >= count, !isKilled {
-            kill(process.processIdentifier, SIGKILL)
-            isKilled = true
-          }
         }
+        // Nothing waits for this moment: it is to be any.
+        usleep(kill.delay)
+        _ = Foundation.kill(process.processIdentifier, SIGKILL)
+        text += output.fileHandleForReading.readDataToEndOfFile()
         process.waitUntilExit()
         continuation.resume(returning: text)
       }
