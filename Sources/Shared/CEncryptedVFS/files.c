@@ -1,6 +1,8 @@
 // What the database, WAL and journal files share: everything that does not move page content goes straight below.
 #include "internal.h"
 
+#include <sys/stat.h>
+
 int cev_real_read(CEVFile *file, void *bytes, int amount, sqlite3_int64 offset) {
   return file->real->pMethods->xRead(file->real, bytes, amount, offset);
 }
@@ -30,6 +32,16 @@ int cev_report(CEVStatus status, const CEVFile *file, const char *what, sqlite3_
   }
   sqlite3_log(SQLITE_IOERR, "%s %lld of %s: libcrypto or the random source failed", what, where, path);
   return SQLITE_IOERR;
+}
+
+void cev_file_note_place(CEVFile *file) {
+  struct stat status;
+  if (stat(file->path, &status) == 0) file->device = status.st_dev, file->inode = status.st_ino;
+}
+
+bool cev_file_is_in_place(const CEVFile *file) {
+  struct stat status;
+  return stat(file->path, &status) == 0 && status.st_dev == file->device && status.st_ino == file->inode;
 }
 
 int cev_file_close(sqlite3_file *handle) {

@@ -7,6 +7,7 @@
 #include <openssl/evp.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/types.h>
 
 #define CEV_PAGE CEV_PAGE_LENGTH
 #define CEV_TRAILER CEV_RESERVED_LENGTH
@@ -118,6 +119,8 @@ struct CEVFile {
   sqlite3_file *real;  // of the VFS below, in the memory behind this struct
   CEVFile *database;   // the database that a WAL or journal belongs to; of a database, itself
   const char *path;    // SQLite keeps it alive as long as the file is open
+  dev_t device;        // which file was at the path when it was opened
+  ino_t inode;
   CEVSealer sealer;
   CEVOpener opener;
 
@@ -133,6 +136,7 @@ struct CEVFile {
   uint8_t pending_header[CEV_FRAME_HEADER];
   sqlite3_int64 own_start, own_end;  // the frames that this handle wrote since the log's last start
   sqlite3_int64 required_end;        // recovery must find whole frames up to here
+  bool length_checked;               // since the last sync: nobody has cut what is to be written behind
 
   uint8_t buffer[CEV_FRAME];
 };
@@ -155,6 +159,9 @@ int cev_file_truncate(sqlite3_file *, sqlite3_int64 size);
 int cev_real_read(CEVFile *, void *bytes, int amount, sqlite3_int64 offset);
 int cev_real_write(CEVFile *, const void *bytes, int amount, sqlite3_int64 offset);
 int cev_real_size(CEVFile *, sqlite3_int64 *size);
+// Remembers which file is at the path, and says whether it still is.
+void cev_file_note_place(CEVFile *);
+bool cev_file_is_in_place(const CEVFile *);
 // The SQLite result for a region that did not open, with a log line that says where.
 int cev_report(CEVStatus status, const CEVFile *file, const char *what, sqlite3_int64 where);
 

@@ -43,6 +43,7 @@ static int open_on_disk(CEVVFS *vfs, const char *name, CEVFile *file, int flags,
     return result;
   }
   atomic_fetch_add(&vfs->open_files, 1);
+  cev_file_note_place(file);
   file->file.pMethods = kind == SQLITE_OPEN_MAIN_DB ? &cev_database_methods
                         : kind == SQLITE_OPEN_WAL   ? &cev_wal_methods
                                                     : &cev_journal_methods;

@@ -23,7 +23,22 @@ static CEVStatus open_frame(CEVFile *file, sqlite3_int64 offset, uint8_t *frame)
   return status;
 }
 
+// Recovery would end where somebody has cut the log, and what is written behind that place would be lost.
+static int check_length(CEVFile *file, sqlite3_int64 offset) {
+  if (file->length_checked) return SQLITE_OK;
+  sqlite3_int64 size = 0;
+  int result = cev_real_size(file, &size);
+  if (result == SQLITE_OK && size < offset) {
+    sqlite3_log(SQLITE_IOERR_WRITE, "%s was cut while in use", file->path);
+    return SQLITE_IOERR_WRITE;
+  }
+  file->length_checked = result == SQLITE_OK;
+  return result;
+}
+
 static int write_frame(CEVFile *file, sqlite3_int64 offset, uint8_t *frame) {
+  int checked = check_length(file, offset);
+  if (checked != SQLITE_OK) return checked;
   uint8_t *trailer = frame + CEV_FRAME_HEADER + CEV_BODY;
   // Other bytes than zeros would be lost and fail SQLite's checksum when the log is recovered.
   if (!cev_is_zero(trailer, CEV_TRAILER)) {
@@ -144,6 +159,18 @@ static int wal_write(sqlite3_file *handle, const void *bytes, int amount, sqlite
   return SQLITE_IOERR_WRITE;
 }
 
+// A commit is durable only if it can be found again: not in a file that was deleted or moved, which SQLite would go on
+// writing.
+static int wal_sync(sqlite3_file *handle, int flags) {
+  CEVFile *file = cev_file(handle);
+  if (!cev_file_is_in_place(file) || !cev_file_is_in_place(file->database)) {
+    sqlite3_log(SQLITE_READONLY_DBMOVED, "%s or its database was moved or deleted while in use", file->path);
+    return SQLITE_READONLY_DBMOVED;
+  }
+  file->length_checked = false;
+  return cev_file_sync(handle, flags);
+}
+
 static int wal_truncate(sqlite3_file *handle, sqlite3_int64 size) {
   CEVFile *file = cev_file(handle);
   file->pending = false;
@@ -154,7 +181,7 @@ static int wal_truncate(sqlite3_file *handle, sqlite3_int64 size) {
 }
 
 const sqlite3_io_methods cev_wal_methods = {
-    1, cev_file_close, wal_read, wal_write, wal_truncate, cev_file_sync, cev_file_size, cev_file_lock, cev_file_unlock,
+    1, cev_file_close, wal_read, wal_write, wal_truncate, wal_sync, cev_file_size, cev_file_lock, cev_file_unlock,
     cev_file_check_reserved_lock, cev_file_control, cev_file_sector_size, cev_file_characteristics,
     NULL, NULL, NULL, NULL, NULL, NULL,
 };

@@ -18,6 +18,7 @@ extension SQLiteFailure {
     case (SQLITE_FULL, _): .suspend("the disk is full")
     case (SQLITE_NOMEM, _): .suspend("memory is exhausted")
     case (SQLITE_BUSY, _), (SQLITE_LOCKED, _): .suspend("another connection holds the database")
+    case (_, Self.moved): .suspend("the store's files were moved or deleted")
     case (SQLITE_READONLY, _), (SQLITE_CANTOPEN, _), (SQLITE_PERM, _): .suspend("the files cannot be written")
     case (SQLITE_IOERR, Self.read), (SQLITE_IOERR, Self.shortRead):
       .refuse(.corrupt("the disk does not give back data"))
@@ -42,6 +43,7 @@ extension SQLiteFailure {
   var isUnauthentic: Bool { code == SQLITE_IOERR | 32 << 8 || code == SQLITE_IOERR | 28 << 8 }
 
   static let notADatabase = SQLITE_NOTADB
+  private static let moved = SQLITE_READONLY | 4 << 8
   private static let read = SQLITE_IOERR | 1 << 8
   private static let shortRead = SQLITE_IOERR | 2 << 8
 }
