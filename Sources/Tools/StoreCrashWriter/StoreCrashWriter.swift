@@ -5,8 +5,8 @@ internal import Storage
 
 /// Writes to an embedded store with many writers and prints each acknowledgement, until it is killed.
 ///
-/// Usage: `store-crash-writer DIRECTORY WRITERS [KEY-FILE]`. With keys the store is encrypted, and a rekey runs beside the
-/// writers. Writer w's transaction n puts the item `item-w-n` and moves the item
+/// Usage: `store-crash-writer DIRECTORY WRITERS [KEY-FILE]`. With keys the store is encrypted, it is archived in
+/// `DIRECTORY-backups`, and a snapshot and a rekey run beside the writers. Writer w's transaction n puts the item `item-w-n` and moves the item
 /// `counter-w` from n - 1 to n; once it is acknowledged, the line `w n` appears on standard output.
 @main
 enum StoreCrashWriter {
@@ -30,9 +30,18 @@ enum StoreCrashWriter {
     }
   }
 
-  /// What else goes on in a store in use.
+  /// What else goes on in a store in use: it is archived, and encrypted anew.
   private static func workBeside(_ store: EmbeddedStore, isEncrypted: Bool) async throws {
-    if isEncrypted { try await store.rekey() }
+    guard isEncrypted else { return }
+    let backups = BackupDirectory(CommandLine.arguments[1] + "-backups")
+    let archive = try await store.archive(
+      .init(backups: backups, retention: .seconds(86_400), snapshotInterval: .seconds(86_400)))
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      group.addTask { await archive.run() }
+      group.addTask { _ = try await archive.snapshot(.scheduled) }
+      group.addTask { try await store.rekey() }
+      try await group.waitForAll()
+    }
   }
 
   private static func write(to store: EmbeddedStore, as writer: Int) async throws {

@@ -17,7 +17,8 @@ internal import Testing
   func killed(seed: UInt64) async throws {
     let fixture = StoreFixture()
     let keyFile = fixture.directory + "-keys"
-    defer { try? FileManager.default.removeItem(atPath: keyFile) }
+    let backups = fixture.directory + "-backups"
+    defer { for path in [keyFile, backups] { try? FileManager.default.removeItem(atPath: path) } }
     var random = SeededGenerator(seed: seed)
     var acknowledged = [Int](repeating: 0, count: Self.writers)
     for round in 1...Self.rounds {
@@ -29,11 +30,13 @@ internal import Testing
       for (writer, number) in try await Self.run(fixture.directory, kill, keyFile: keyFile) {
         acknowledged[writer] = max(acknowledged[writer], number)
       }
-      try await fixture.withStore([Self.table], keyRing: try KeySource.file(keyFile).load()) { store in
+      let keyRing = try KeySource.file(keyFile).load()
+      try await fixture.withStore([Self.table], keyRing: keyRing) { store in
         try await Self.check(store, acknowledged)
         guard round == Self.rounds else { return }
         let keys = try await store.rekey().map(\.id)
         #expect(keys == [UInt32(newest)])
+        try await Self.checkArchive(of: store, in: BackupDirectory(backups), keyRing: keyRing, acknowledged)
       }
     }
     #expect(acknowledged.reduce(0, +) > Self.rounds * 100)
@@ -52,6 +55,25 @@ internal import Testing
       }
       try await fixture.withStore([Self.table]) { try await Self.check($0, acknowledged) }
     }
+  }
+
+  /// What was archived between and during all these kills, and what the last of them left to archive, is the store.
+  private static func checkArchive(
+    of store: EmbeddedStore, in backups: BackupDirectory, keyRing: KeyRing, _ acknowledged: [Int]
+  ) async throws {
+    let archive = try await store.archive(
+      .init(backups: backups, retention: .seconds(86_400), snapshotInterval: .seconds(86_400)))
+    try await archive.close()
+    for folder in try backups.histories() {
+      #expect(try ArchiveVerification(folder, keyRing: keyRing).run().problems == [])
+    }
+    let restored = StoreFixture()
+    let result = try StoreRestore(
+      backups: backups, instant: systemStoreClock(), destination: restored.directory, environment: "test",
+      tables: [table], keyRing: keyRing
+    ).run(nil) { _ in true }
+    #expect(result.position == store.commits.end)
+    try await restored.withStore([table], keyRing: keyRing) { try await check($0, acknowledged) }
   }
 
   private static func writeKeys(_ ids: ClosedRange<Int>, to path: String) throws {

@@ -18,7 +18,9 @@ internal import Testing
     try await fixture.withStore(keyRing: KeyRing(parsing: &text), body)
   }
 
-  @Test("nothing is acknowledged that would go with them, and the store goes on once they are back", arguments: ["", "-wal"])
+  @Test(
+    "nothing is acknowledged that would go with them, and the store goes on once they are back",
+    arguments: ["", "-wal"])
   func moved(suffix: String) async throws {
     let path = fixture.directory + "/store.sqlite" + suffix
     try await withStore { store in

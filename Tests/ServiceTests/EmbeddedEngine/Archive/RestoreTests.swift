@@ -11,10 +11,6 @@ internal import TestSupport
 
   init() throws { fixture = try ArchiveFixture() }
 
-  private static func setting(_ name: String, _ standard: Int) -> Int {
-    ProcessInfo.processInfo.environment[name].flatMap { Int($0) } ?? standard
-  }
-
   /// What the clients of a store know: what they wrote, without a look at the store.
   private final class Recorder: Sendable {
     private let items = Mutex<[ItemKey: Item]>([:])
@@ -31,8 +27,8 @@ internal import TestSupport
   @Test(
     "to any instant of a busy run gives what its clients had written by then", arguments: [UInt64(7)])
   func randomInstants(seed: UInt64) async throws {
-    let moments = Self.setting("CLINICAVOICE_RESTORE_INSTANTS", 8)
-    let mutations = Self.setting("CLINICAVOICE_RESTORE_MUTATIONS", 2000)
+    let moments = longForm("CLINICAVOICE_RESTORE_INSTANTS", or: 8)
+    let mutations = longForm("CLINICAVOICE_RESTORE_MUTATIONS", or: 2000)
     let (writers, recorder) = (8, Recorder())
     let owners = (0..<writers).map { "owner-\($0)" }
     try await fixture.withArchive { store, archive in
