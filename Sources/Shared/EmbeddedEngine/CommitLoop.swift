@@ -22,21 +22,25 @@ final class CommitLoop: Sendable {
   private let health: StoreHealth
   private let clock: StoreClock
   private let groupSize: Int
-  private let checkpointPages: Int
   // Only the loop's thread touches the writer once it runs; before, the initializer has it alone.
   nonisolated(unsafe) private let writer: TransactionWriter
+  private let checkpointer: Checkpointer
   private let finished = Finish()
 
-  init(_ writer: TransactionWriter, health: StoreHealth, configuration: EmbeddedStore.Configuration) {
+  init(
+    _ writer: TransactionWriter, checkpointer: Checkpointer, health: StoreHealth,
+    configuration: EmbeddedStore.Configuration
+  ) {
     unsafe self.writer = writer
+    self.checkpointer = checkpointer
     self.health = health
     clock = configuration.clock
     groupSize = max(1, configuration.groupSize)
-    checkpointPages = configuration.checkpointPages
     queue = WorkQueue(capacity: configuration.queuedTransactions)
   }
 
   func start() {
+    checkpointer.start()
     let thread = Thread { self.run() }
     thread.name = "store.writer"
     thread.start()
@@ -53,10 +57,14 @@ final class CommitLoop: Sendable {
     return try result.get()
   }
 
-  /// Refuses more work, finishes what is queued, closes the connection.
+  /// Refuses more work, finishes what is queued, closes the connections.
   func close() async throws {
+    // First, since the writer copies the rest of the WAL before it leaves, and two cannot.
+    var failure: (any Error)?
+    do { try await checkpointer.close() } catch { failure = error }
     queue.close()
     try await finished.wait()
+    if let failure { throw failure }
   }
 
   private func run() {
@@ -67,7 +75,7 @@ final class CommitLoop: Sendable {
         attempt { unsafe try writer.probe() }
       } else {
         answer(jobs, commit(jobs))
-        checkpointIfDue()
+        unsafe checkpointer.advance(walPages: writer.walPages) { unsafe try writer.checkpoint() }
       }
     }
     // A store that has failed is written no more: opening it anew finds out what is on the disk.
@@ -129,14 +137,6 @@ extension CommitLoop {
     }
   }
 
-  /// A checkpoint that fails loses nothing, the WAL still has it all; but a failed sync of the database is as final as
-  /// one of the WAL.
-  private func checkpointIfDue() {
-    guard unsafe writer.walPages >= checkpointPages else { return }
-    do { unsafe try writer.checkpoint() } catch {
-      if case .stop(let reason) = SQLiteFailure(error).consequence { health.move(to: .failed(reason)) }
-    }
-  }
 }
 
 extension SQLiteFailure.Consequence {

@@ -23,10 +23,10 @@ extension EmbeddedStore {
     /// Transactions that share one commit, at most.
     package var groupSize = 256
     package var readerThreads = 2
+    /// Pages of 4 KiB in the WAL after which it is copied into the database.
+    package var checkpointPages = 4096
     /// Bytes the database may grow to; `nil` leaves it to the disk. Reaching it is like a full disk.
     package var maximumBytes: Int?
-    /// WAL pages of 4 KiB after which a group is followed by a checkpoint, once its callers have their answers.
-    package var checkpointPages = 1024
     /// The SQLite VFS that reaches the disk; `nil`: SQLite's own. Replaced in tests.
     package var baseVFS: String?
     /// Called after each change of ``EmbeddedStore/status``, on a thread of the store; must return soon.

@@ -49,13 +49,12 @@ package final class EmbeddedStore: TableStore {
       try files.makeWALDurable()
       database = files
       let connection = try Connection(path: files.name, configuration: .writer)
+      try connection.makeDurable()
       let prepared = try connection.withDatabase { database in
         // GRDB does not hear of it when this fails as its transaction is committed.
         guard try String.fetchOne(database, sql: "PRAGMA journal_mode") == "wal" else {
           throw EmbeddedStoreError.failed(path: directory.path, reason: "the database does not enter WAL mode")
         }
-        // GRDB sets NORMAL for every WAL connection, after the configuration's own statements.
-        try database.execute(sql: "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
         // After a burst (or a long reader) the WAL's file shrinks to this when it is begun anew.
         try database.execute(sql: "PRAGMA journal_size_limit = \(64 << 20)")
         if let bytes = configuration.maximumBytes {
@@ -76,7 +75,10 @@ package final class EmbeddedStore: TableStore {
       readers = try ReaderPool(
         path: database.name, inline: ProcessInfo.processInfo.activeProcessorCount + 1,
         threads: configuration.readerThreads, capacity: configuration.queuedReads)
-      writer = CommitLoop(transactions, health: health, configuration: configuration)
+      let checkpointer = try Checkpointer(path: database.name, pages: configuration.checkpointPages) { [health] in
+        health.checkpointFailed($0)
+      }
+      writer = CommitLoop(transactions, checkpointer: checkpointer, health: health, configuration: configuration)
     } catch {
       directory.release()
       throw Self.openError(error, path: directory.path)

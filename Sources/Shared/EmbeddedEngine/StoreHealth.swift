@@ -10,6 +10,12 @@ final class StoreHealth: Sendable {
   var status: EmbeddedStore.Status { current.withLock { $0 } }
   var hasFailed: Bool { if case .failed = status { true } else { false } }
 
+  /// A checkpoint that fails loses nothing, the WAL still has it all; but a failed sync of the database is as final as
+  /// one of the WAL.
+  func checkpointFailed(_ error: any Error) {
+    if case .stop(let reason) = SQLiteFailure(error).consequence { move(to: .failed(reason)) }
+  }
+
   /// Moves on, unless the store has failed or closed, which it does not come back from.
   func move(to status: EmbeddedStore.Status) {
     let isChange = current.withLock { current in

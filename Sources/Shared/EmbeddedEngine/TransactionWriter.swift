@@ -62,8 +62,7 @@ final class TransactionWriter {
     touches.removeAll(keepingCapacity: true)
   }
 
-  /// Copies what readers allow from the WAL into the database, without waiting for anyone.
-  func checkpoint() throws { try connection.withDatabase { _ = try $0.checkpoint(.passive) } }
+  func checkpoint() throws { try connection.checkpoint() }
 
   /// Applies one transaction, or throws ``StoreError`` (nothing written) or ``SQLiteFailure`` (roll back the group).
   func apply(_ transaction: PreparedTransaction, now: Int64) throws {

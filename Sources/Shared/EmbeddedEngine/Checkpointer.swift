@@ -1,0 +1,110 @@
+internal import Dispatch
+internal import Foundation
+internal import GRDB
+internal import Synchronization
+
+/// Copies the WAL into the database on a thread of its own, while the writer goes on.
+///
+/// SQLite begins the WAL anew only when all of it has been copied, which a busy writer never lets happen. So a round has
+/// two parts: the bulk is copied here, and then the writer copies, between two groups, the little that it has written
+/// meanwhile. Only a writer that is far ahead of the disk waits for this thread, so the WAL is bounded, unless a reader
+/// keeps an old snapshot. A failure loses nothing, the WAL still has it all.
+final class Checkpointer: Sendable {
+  private enum Stage {
+    case idle
+    /// The thread is at work.
+    case copying
+    /// It is the writer's turn.
+    case copied
+  }
+
+  // Only the thread touches the connection once it runs; before, the initializer has it alone.
+  nonisolated(unsafe) private let connection: Connection
+  private let pages: Int
+  private let onFailure: @Sendable (any Error) -> Void
+  private let state = Mutex(Stage.idle)
+  private let underway = DispatchGroup()
+  private let rounds = WorkQueue<Void>(capacity: 1)
+  private let finished = Finish()
+
+  /// How many times ``pages`` the WAL may grow to before the writer waits.
+  private static let patience = 8
+
+  /// - Parameters:
+  ///   - pages: in the WAL when a round begins.
+  ///   - onFailure: called on the thread or the writer's.
+  init(path: String, pages: Int, onFailure: @escaping @Sendable (any Error) -> Void) throws {
+    unsafe connection = try Connection(path: path, configuration: .writer)
+    unsafe try connection.makeDurable()
+    self.pages = pages
+    self.onFailure = onFailure
+  }
+
+  func start() {
+    let thread = Thread { self.run() }
+    thread.name = "store.checkpointer"
+    thread.start()
+  }
+
+  /// For the writer, between two groups.
+  ///
+  /// - Parameters:
+  ///   - walPages: in the WAL now.
+  ///   - copyRest: the writer's part, a checkpoint by its own connection.
+  func advance(walPages: Int, copyRest: () throws -> Void) {
+    let isDue = walPages >= pages
+    if walPages >= Self.patience * pages { underway.wait() }
+    switch state.withLock({ $0 }) {
+    case .copying: return
+    case .idle: if isDue { begin() }
+    case .copied:
+      // Not if a pause let SQLite begin the WAL anew already.
+      if isDue { do { try copyRest() } catch { onFailure(error) } }
+      move(to: .idle)
+    }
+  }
+
+  func close() async throws {
+    rounds.close()
+    try await finished.wait()
+  }
+
+  private func begin() {
+    move(to: .copying)
+    underway.enter()
+    do { try rounds.submit(()) } catch {
+      // It is closed.
+      move(to: .idle)
+      underway.leave()
+    }
+  }
+
+  private func move(to stage: Stage) { state.withLock { $0 = stage } }
+
+  private func run() {
+    while rounds.next(limit: 1) != nil {
+      do {
+        unsafe try connection.checkpoint()
+        move(to: .copied)
+      } catch {
+        onFailure(error)
+        move(to: .idle)
+      }
+      underway.leave()
+    }
+    finished.finish(Result { unsafe try connection.close() })
+  }
+}
+
+extension Connection {
+  /// Each commit and each checkpoint is on the disk when it returns, and none happens inside a commit.
+  func makeDurable() throws {
+    try withDatabase { database in
+      // GRDB sets NORMAL for every WAL connection, after the configuration's own statements.
+      try database.execute(sql: "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
+    }
+  }
+
+  /// Copies what readers allow from the WAL into the database, without waiting for anyone.
+  func checkpoint() throws { try withDatabase { _ = try $0.checkpoint(.passive) } }
+}
