@@ -67,8 +67,9 @@ struct ByteDecoder: Sendable {
   }
 
   mutating func text() throws(Malformed) -> String {
-    guard let text = String(validating: try slice(), as: UTF8.self) else { throw Malformed() }
-    return text
+    let bytes = try slice()
+    // `String(validating:as:)` looks generic metadata up at each call, which costs more than the copy.
+    do { return String(copying: try UTF8Span(validating: bytes.span)) } catch { throw Malformed() }
   }
 
   mutating func binary() throws(Malformed) -> [UInt8] { Array(try slice()) }

@@ -86,7 +86,7 @@ extension GRDB.Configuration {
     // Transactions span several accesses; whoever begins one here ends it.
     configuration.allowsUnsafeTransactions = true
     configuration.prepareDatabase { database in
-      try database.execute(sql: "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY")
+      try database.execute(sql: "PRAGMA cache_size = -32768; PRAGMA temp_store = MEMORY")
     }
     return configuration
   }
