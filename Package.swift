@@ -165,6 +165,12 @@ let package = Package(
     .executableTarget(
       name: "store-crash-writer", dependencies: ["Storage", "EmbeddedEngine", "EncryptedStorage"],
       path: "Sources/Tools/StoreCrashWriter", swiftSettings: swiftSettings),
+    // Measures the store; `deploy/bench store` runs it.
+    .target(name: "CSyncCounter", path: "Sources/Tools/StoreBench/CSyncCounter"),
+    .executableTarget(
+      name: "store-bench",
+      dependencies: ["CSyncCounter", "Storage", "EmbeddedEngine", "EncryptedStorage", .grdbSQLite, .argumentParser],
+      path: "Sources/Tools/StoreBench/Bench", swiftSettings: swiftSettings),
     // gRPC's interop test service, both sides, for the runtime's tests against other implementations.
     .target(name: "CInterop", dependencies: ["CProtobuf"], path: "Sources/Tools/Interop/CInterop"),
     .target(
