@@ -176,7 +176,17 @@ enum FileList {
     let parent = parent(of: path)
     if parent != path { try make(parent) }
     guard unsafe mkdir(path, 0o700) == 0 || errno == EEXIST else { throw .file(path: path, reason: reason()) }
+    try giveToOwner(ofDirectoryOf: path)
     try sync(parent)
+  }
+
+  /// A command that root runs must not leave files that the service's user cannot read. Does nothing for others.
+  static func giveToOwner(ofDirectoryOf path: String) throws(ArchiveError) {
+    guard geteuid() == 0 else { return }
+    var info = stat()
+    guard unsafe stat(parent(of: path), &info) == 0, unsafe chown(path, info.st_uid, info.st_gid) == 0 else {
+      throw .file(path: path, reason: reason())
+    }
   }
 
   static func rename(_ path: String, to target: String) throws(ArchiveError) {

@@ -41,6 +41,7 @@ enum Snapshot {
         guard unsafe chmod(partial, 0o600) == 0 else {
           throw ArchiveError.file(path: partial, reason: FileList.reason())
         }
+        try FileList.giveToOwner(ofDirectoryOf: partial)
         try FileList.sync(partial)
         try FileList.rename(partial, to: file.path)
       } catch {
