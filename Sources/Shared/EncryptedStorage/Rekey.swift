@@ -34,6 +34,8 @@ extension EncryptedVFS {
       done.pages = min(step.next_page - 1, step.page_count)
       done.rewritten += UInt64(step.rewritten)
       guard progress(done) else { throw .interrupted }
+      // A step keeps checkpoints out; between two, one may begin, and the next step waits for it.
+      usleep(1000)
     } while step.next_page <= step.page_count
     try connection.emptyWAL()
     return try keysInUse(databaseAt: path)
@@ -99,8 +101,15 @@ extension EncryptedVFS {
 
   /// Frames of the WAL may be under an older key; those still needed become pages under the newest.
   func emptyWAL() throws(EncryptedStorageError) {
-    let code = unsafe sqlite3_wal_checkpoint_v2(connection, "main", SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
-    guard code == SQLITE_OK else { throw Self.error(code, path) }
+    let start = ContinuousClock.now
+    while true {
+      let code = unsafe sqlite3_wal_checkpoint_v2(connection, "main", SQLITE_CHECKPOINT_TRUNCATE, nil, nil)
+      if code == SQLITE_OK { return }
+      // The busy handler is not asked where another checkpoint is under way.
+      let isPatient = ContinuousClock.now - start < .microseconds(Int64(Self.patienceMicros))
+      guard code & 0xff == SQLITE_BUSY, isPatient else { throw Self.error(code, path) }
+      usleep(Self.pauseMicros)
+    }
   }
 
   private static func error(_ code: Int32, _ path: String) -> EncryptedStorageError {
