@@ -43,6 +43,7 @@ extension SQLiteFailure {
   var isUnauthentic: Bool { code == SQLITE_IOERR | 32 << 8 || code == SQLITE_IOERR | 28 << 8 }
 
   static let notADatabase = SQLITE_NOTADB
+  static let busy = SQLITE_BUSY
   private static let moved = SQLITE_READONLY | 4 << 8
   private static let read = SQLITE_IOERR | 1 << 8
   private static let shortRead = SQLITE_IOERR | 2 << 8

@@ -154,7 +154,9 @@ final class TransactionWriter {
       connection.dropWAL()
     }
     try connection.close()
-    try checkpoint.get()
+    do { try checkpoint.get() } catch  where SQLiteFailure(error).primaryCode == SQLiteFailure.busy {
+      // Another process uses the files too (a rekey): it, or who opens the store next, will copy the WAL.
+    }
   }
 }
 
