@@ -4,6 +4,7 @@ import NIOPosix
 import NIOSSL
 import RPC
 import Sockets
+import Synchronization
 import Testing
 import X509
 
@@ -161,10 +162,11 @@ struct SocketsTests {
   func noALPN() async throws {
     let authority = try TestAuthority()
     let server = try ServerTLS(ServerTLSFiles(identity: try authority.issue("server", Self.serverNames())))
+    let wasHandedOn = Mutex(false)
     let listener = try await ServerListener.bind(
       .tcp(host: "127.0.0.1", port: 0), tls: server, group: Self.group
     ) { channel, _, _ in
-      Issue.record("the connection was handed on")
+      wasHandedOn.withLock { $0 = true }
       channel.close(promise: nil)
     }
     defer { listener.channel.close(promise: nil) }
@@ -179,6 +181,7 @@ struct SocketsTests {
       }
       .connect(to: try #require(listener.channel.localAddress)).get()
     try await channel.closeFuture.get()
+    #expect(!wasHandedOn.withLock { $0 })
   }
 
   @Test("W2: a client that speaks TLS 1.1 at most is refused, one of TLS 1.2 is not", arguments: [true, false])
