@@ -3,7 +3,6 @@ internal import EmbeddedEngine
 internal import EncryptedStorage
 internal import Foundation
 internal import GRDBSQLite
-internal import TestSupport
 internal import Testing
 
 /// Every call for IO fails in its turn while a store is opened, written, read and closed. No answer is wrong, nothing
