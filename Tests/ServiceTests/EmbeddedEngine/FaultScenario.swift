@@ -159,12 +159,13 @@ final class FaultScenario {
   // MARK: Afterwards
 
   /// With the disk sound again: everything acknowledged is there, and the store agrees with itself and goes on.
-  /// - Returns: the place in the disk's log after a transaction more was acknowledged.
+  ///
+  /// - Returns: the place in the disk's log where a transaction more was acknowledged, before the store was closed.
   @discardableResult
   func checkReopened() async throws -> Int {
     disk.heal()
-    try await check(configuration())
     let store = try await EmbeddedStore.open(configuration())
+    try await check(store)
     self.store = store
     await write([put("a", 10)])
     let position = disk.position
@@ -178,14 +179,14 @@ final class FaultScenario {
     let copy = StoreFixture()
     try copy.makeDirectory()
     try disk.rebuild(at: position ?? disk.position, survival, into: copy.directory)
-    try await check(configuration(directory: copy.directory))
+    let store = try await EmbeddedStore.open(configuration(directory: copy.directory))
+    try await check(store)
+    try await store.close()
   }
 
-  private func check(_ configuration: EmbeddedStore.Configuration) async throws {
-    let store = try await EmbeddedStore.open(configuration)
+  private func check(_ store: EmbeddedStore) async throws {
     let states = await Self.states(of: possible, in: store, strictly: true)
     #expect(states?.isEmpty == false, "a wrong answer after reopening, \(remark)")
     #expect(try await store.verify().problems == [], remark)
-    try await store.close()
   }
 }
