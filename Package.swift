@@ -157,15 +157,11 @@ let package = Package(
         .nioPosix, .logging,
       ],
       path: "Sources/Tools/ChannelProbe", swiftSettings: swiftSettings),
-    // What `deploy/bench restore` runs.
-    .executableTarget(
-      name: "restore-bench", dependencies: ["Storage", "EmbeddedEngine", "EncryptedStorage", .argumentParser],
-      path: "Sources/Tools/RestoreBench", swiftSettings: swiftSettings),
     // Writes to a store until it is killed; for the tests of that.
     .executableTarget(
       name: "store-crash-writer", dependencies: ["Storage", "EmbeddedEngine", "EncryptedStorage"],
       path: "Sources/Tools/StoreCrashWriter", swiftSettings: swiftSettings),
-    // Measures the store; `deploy/bench store` runs it.
+    // Measures the store and its archive; `deploy/bench store` and `deploy/bench restore` run it.
     .target(name: "CSyncCounter", path: "Sources/Tools/StoreBench/CSyncCounter"),
     .executableTarget(
       name: "store-bench",

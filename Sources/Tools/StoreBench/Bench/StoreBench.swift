@@ -4,12 +4,18 @@ internal import EmbeddedEngine
 internal import Foundation
 internal import Storage
 
+@main
+struct Bench: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "store-bench", abstract: "Measure the embedded store and its archive.",
+    subcommands: [StoreBench.self, RestoreBench.self], defaultSubcommand: StoreBench.self)
+}
+
 /// Measures the embedded store against plain SQLite, encryption against none, readers beside writers, and a large store
 /// against a small one. `deploy/bench store` runs it.
-@main
 struct StoreBench: AsyncParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "store-bench", abstract: "Measure the embedded store.",
+    commandName: "store", abstract: "Measure the embedded store (the default).",
     discussion: "Prints medians with the least and the greatest value. Exits with 1 if a goal is missed.")
 
   @Option(help: ArgumentHelp("An empty directory on the disk to measure.", valueName: "directory"))

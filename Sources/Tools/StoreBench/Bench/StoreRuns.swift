@@ -63,12 +63,14 @@ private final class Turn: Sendable {
 }
 
 extension EmbeddedStore {
+  static func benchKeys() throws -> KeyRing {
+    var text = Array("1:\(String(repeating: "5a", count: 32))".utf8)
+    return try KeyRing(parsing: &text)
+  }
+
   static func open(_ directory: String, encrypted: Bool, groups: GroupSizes? = nil) async throws -> EmbeddedStore {
     var configuration = Configuration(directory: directory, environment: "bench", tables: [Patients.table])
-    if encrypted {
-      var text = Array("1:\(String(repeating: "5a", count: 32))".utf8)
-      configuration.keyRing = try KeyRing(parsing: &text)
-    }
+    if encrypted { configuration.keyRing = try benchKeys() }
     if let groups {
       configuration.clock = {
         groups.noteTransaction()

@@ -6,8 +6,10 @@ internal import Storage
 internal import Synchronization
 
 /// Measures how far an archive is behind a busy store, and how long a restore takes. See `deploy/bench restore --help`.
-@main
 struct RestoreBench: AsyncParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "restore", abstract: "Measure how far an archive is behind, and a restore.")
+
   @Option(help: "Where to work; must be empty.") var directory: String
   @Option(help: "Bytes of the store's file before the snapshot.") var bytes = 1 << 30
   @Option(help: "Transactions after the snapshot, which the restore does again.") var transactions = 100_000
@@ -16,23 +18,9 @@ struct RestoreBench: AsyncParsableCommand {
 
   private static let inFlight = 64
 
-  static let table = TableSchema(
-    name: "patients",
-    indexes: [
-      IndexSchema(name: "mrn-index", partitionKey: "mrn", sortKey: "userId"),
-      IndexSchema(name: "status-index", partitionKey: "userId", sortKey: "status"),
-      IndexSchema(name: "lastName-index", partitionKey: "userId", sortKey: "lastName"),
-    ], timeToLiveAttribute: "expiresAt")
-
   func run() async throws {
-    var key = (0..<32).map { _ in UInt8.random(in: .min ... .max) }
-    var text = Array("1:\(key.map { String(format: "%02x", $0) }.joined())".utf8)
-    key.removeAll()
-    let keyRing = try KeyRing(parsing: &text)
-    var configuration = EmbeddedStore.Configuration(
-      directory: directory + "/store", environment: "bench", tables: [Self.table])
-    configuration.keyRing = keyRing
-    let store = try await EmbeddedStore.open(configuration)
+    let keyRing = try EmbeddedStore.benchKeys()
+    let store = try await EmbeddedStore.open(directory + "/store", encrypted: true)
     let backups = BackupDirectory(directory + "/backups")
     let archive = try await store.archive(
       .init(backups: backups, retention: .seconds(86_400), snapshotInterval: .seconds(86_400)))
@@ -66,7 +54,7 @@ struct RestoreBench: AsyncParsableCommand {
     var stage = restoring
     let result = try StoreRestore(
       backups: backups, instant: end.committedAt, destination: directory + "/restored", environment: "bench",
-      tables: [Self.table], keyRing: keyRing
+      tables: [Patients.table], keyRing: keyRing
     ).run(nil) { progress in
       if case .verifying = progress {
         report("  copied the snapshot and replayed", since: restoring)
@@ -86,29 +74,14 @@ struct RestoreBench: AsyncParsableCommand {
     try await withThrowingTaskGroup(of: Void.self) { group in
       for lane in 0..<Self.inFlight {
         group.addTask {
+          var patients = Patients(clinicians: 50, seed: .random(in: .min ... .max))
           for _ in 0..<count / Self.inFlight + (lane < count % Self.inFlight ? 1 : 0) {
-            try await store.transact(Self.creation())
+            try await store.transact(patients.create())
           }
         }
       }
       try await group.waitForAll()
     }
-  }
-
-  /// As CreatePatient's: the record, and the item that keeps its number unique.
-  private static func creation() -> [Write] {
-    let (id, mrn) = (UUID().uuidString, "MRN-\(UUID().uuidString)")
-    let patient: Item = [
-      "id": .string(id), "userId": .string("clinician-\(Int.random(in: 0..<50))"), "mrn": .string(mrn),
-      "status": "active", "firstName": "Maria", "lastName": .string("Muster-\(id.prefix(8))"),
-      "dateOfBirth": "1980-01-15", "email": "maria.muster@example.com", "phone": "+1 416 555 1234",
-      "createdAt": "2025-01-15T09:00:00Z", "updatedAt": "2025-01-15T09:00:00Z",
-      "address": .map(["street": .string(String(repeating: "s", count: 200)), "city": "Toronto"]),
-    ]
-    return [
-      .put(patient, in: table, if: .notExists("id")),
-      .put(["id": .string("mrn#\(mrn)"), "userId": "-"], in: table, if: .notExists("id")),
-    ]
   }
 
   private func report(_ text: String, since start: ContinuousClock.Instant) {
