@@ -26,14 +26,14 @@ struct StoreDirectory: Sendable {
       if isEmpty, !history.isEmpty { throw .missing(path: path) }
       try publish(keys: keys, history: history)
     } catch {
-      close(lock)
+      Self.release(lock)
       throw error
     }
     // SQLite gives its WAL and index the mode of the database, so it must exist with the right one.
     let file = unsafe open(path + "/store.sqlite", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
     guard file >= 0 else {
       let reason = Self.reason()
-      close(lock)
+      Self.release(lock)
       throw .directory(path: path, reason: reason)
     }
     fchmod(file, 0o600)
@@ -73,7 +73,13 @@ struct StoreDirectory: Sendable {
   }
 
   /// Gives the lock back. To be called once, when every file is closed.
-  func release() { close(lock) }
+  func release() { Self.release(lock) }
+
+  /// Unlocked by name: a child that another thread is just starting has the descriptor until it is another program.
+  private static func release(_ lock: Int32) {
+    flock(lock, LOCK_UN)
+    close(lock)
+  }
 }
 
 extension StoreDirectory {

@@ -66,8 +66,11 @@ final class ArchiveLock: Sendable {
     }
   }
 
-  /// To be called once.
-  func release() { Foundation.close(descriptor) }
+  /// To be called once. Unlocked by name: a child that is just being started has the descriptor still.
+  func release() {
+    flock(descriptor, LOCK_UN)
+    Foundation.close(descriptor)
+  }
 }
 
 /// Deletes what no instant within the retention needs.
