@@ -116,7 +116,8 @@ internal import Testing
           let status = try #require(scenario.store?.status)
           #expect(status.isFailed, "\(status), \(scenario.remark)")
           await scenario.close()
-          #expect(scenario.disk.count(.syncs) == number, scenario.remark)
+          // A checkpoint that was under way then may end, which is one of the WAL and one of the database.
+          #expect((number...number + 2).contains(scenario.disk.count(.syncs)), scenario.remark)
         }
         await scenario.close()
       }

@@ -2,6 +2,7 @@ internal import DiskTestSupport
 internal import EmbeddedEngine
 internal import EncryptedStorage
 internal import Foundation
+internal import GRDB
 internal import Storage
 internal import Testing
 
@@ -41,26 +42,23 @@ struct TamperedStore: Sendable {
       try await open(fixture.directory) { try await change($0, session) }
       versions.append(try Self.files(fixture.directory).database)
     }
-    let closed = states
-    live = try await changed(checkpointPages: 1000)
-    states = closed
-    // The same transactions give a WAL of the same length, so this checkpoint comes after the last of them.
-    checkpointed = try await changed(checkpointPages: live.frames)
+    try await open(fixture.directory) { store in
+      for session in 5..<7 { try await change(store, session) }
+      live = try Self.files(fixture.directory)
+      try checkpoint(fixture.directory)
+      checkpointed = try Self.files(fixture.directory)
+    }
     try #require(live.database == versions[4] && checkpointed.database != versions[4])
-    try #require(live.frames == checkpointed.frames)
+    try #require(live.wal == checkpointed.wal)
   }
 
-  private mutating func changed(checkpointPages: Int) async throws -> Files {
-    let copy = StoreFixture()
-    try Self.put(Files(database: versions[4]), into: copy)
-    var files = Files(database: Data())
-    try await open(copy.directory, checkpointPages: checkpointPages) { store in
-      for session in 5..<7 { try await change(store, session) }
-      // Comes after the checkpoint.
-      try await store.sweepExpired(limit: 1)
-      files = try Self.files(copy.directory)
-    }
-    return files
+  /// By a connection of the test's own, beside those of the store.
+  private func checkpoint(_ directory: String) throws {
+    let vfs = try EncryptedVFS(keyRing: keyRing, over: disk.name)
+    let queue = try DatabaseQueue(path: vfs.uri(databaseAt: directory + "/store.sqlite"))
+    _ = try queue.writeWithoutTransaction { try $0.checkpoint(.passive) }
+    try queue.close()
+    try vfs.unregister()
   }
 
   /// Creates, replaces and deletes items, remembering each state.
@@ -97,12 +95,9 @@ struct TamperedStore: Sendable {
     ]
   }
 
-  private func open(
-    _ directory: String, checkpointPages: Int = 1024, _ body: (EmbeddedStore) async throws -> Void
-  ) async throws {
+  private func open(_ directory: String, _ body: (EmbeddedStore) async throws -> Void) async throws {
     var configuration = EmbeddedStore.Configuration(directory: directory, environment: "test", tables: [Self.table])
     configuration.keyRing = keyRing
-    configuration.checkpointPages = checkpointPages
     configuration.baseVFS = disk.name
     let store = try await EmbeddedStore.open(configuration)
     do { try await body(store) } catch {
