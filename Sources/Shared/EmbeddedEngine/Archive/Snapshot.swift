@@ -37,7 +37,11 @@ enum Snapshot {
       let file = name(copy.position)
       let partial = FileList.parent(of: file.path) + "/.partial-\(UUID().uuidString)"
       do {
-        try copy.write(to: database.name(of: partial), progress: progress)
+        let writeback = Writeback(of: partial)
+        try copy.write(to: database.name(of: partial)) { done, total in
+          writeback.catchUp()
+          return progress(done, total)
+        }
         guard unsafe chmod(partial, 0o600) == 0 else {
           throw ArchiveError.file(path: partial, reason: FileList.reason())
         }
@@ -63,6 +67,23 @@ enum Snapshot {
       let isOld = (attributes?[.modificationDate] as? Date).map { now.timeIntervalSince($0) > 86_400 } ?? false
       if isOld { try? FileList.delete(path) }
     }
+  }
+}
+
+/// Keeps a large file that is being written from piling up in memory: a file system that then writes it all at once lets
+/// every other sync on the disk wait, those of the store's commits too.
+private final class Writeback {
+  private let path: String
+  private var descriptor: Int32 = -1
+
+  init(of path: String) { self.path = path }
+
+  deinit { if descriptor >= 0 { close(descriptor) } }
+
+  /// Waits until what was written is on the disk. A failure is told by the sync at the end.
+  func catchUp() {
+    if descriptor < 0 { descriptor = unsafe open(path, O_WRONLY | O_CLOEXEC) }
+    if descriptor >= 0 { fdatasync(descriptor) }
   }
 }
 
