@@ -8,7 +8,8 @@ internal import Synchronization
 /// SQLite begins the WAL anew only when all of it has been copied, which a busy writer never lets happen. So a round has
 /// two parts: the bulk is copied here, and then the writer copies, between two groups, the little that it has written
 /// meanwhile. Only a writer that is far ahead of the disk waits for this thread, so the WAL is bounded, unless a reader
-/// keeps an old snapshot. A failure loses nothing, the WAL still has it all.
+/// keeps an old snapshot. A failure loses nothing, the WAL still has it all; once the store has failed, nothing is copied,
+/// since a sync that succeeds after one that did not says nothing.
 final class Checkpointer: Sendable {
   private enum Stage {
     case idle
@@ -21,7 +22,7 @@ final class Checkpointer: Sendable {
   // Only the thread touches the connection once it runs; before, the initializer has it alone.
   nonisolated(unsafe) private let connection: Connection
   private let pages: Int
-  private let onFailure: @Sendable (any Error) -> Void
+  private let health: StoreHealth
   private let state = Mutex(Stage.idle)
   private let underway = DispatchGroup()
   private let rounds = WorkQueue<Void>(capacity: 1)
@@ -30,14 +31,12 @@ final class Checkpointer: Sendable {
   /// How many times ``pages`` the WAL may grow to before the writer waits.
   private static let patience = 8
 
-  /// - Parameters:
-  ///   - pages: in the WAL when a round begins.
-  ///   - onFailure: called on the thread or the writer's.
-  init(path: String, pages: Int, onFailure: @escaping @Sendable (any Error) -> Void) throws {
+  /// - Parameter pages: in the WAL when a round begins.
+  init(path: String, pages: Int, health: StoreHealth) throws {
     unsafe connection = try Connection(path: path, configuration: .writer)
     unsafe try connection.makeDurable()
     self.pages = pages
-    self.onFailure = onFailure
+    self.health = health
   }
 
   func start() {
@@ -52,14 +51,16 @@ final class Checkpointer: Sendable {
   ///   - walPages: in the WAL now.
   ///   - copyRest: the writer's part, a checkpoint by its own connection.
   func advance(walPages: Int, copyRest: () throws -> Void) {
-    let isDue = walPages >= pages
     if walPages >= Self.patience * pages { underway.wait() }
-    switch state.withLock({ $0 }) {
+    let stage = state.withLock { $0 }
+    // Asked after the stage: a round that failed says so before it ends. Not due any more if a pause let SQLite begin the
+    // WAL anew already.
+    let isDue = walPages >= pages && !health.hasFailed
+    switch stage {
     case .copying: return
     case .idle: if isDue { begin() }
     case .copied:
-      // Not if a pause let SQLite begin the WAL anew already.
-      if isDue { do { try copyRest() } catch { onFailure(error) } }
+      if isDue { do { try copyRest() } catch { health.checkpointFailed(error) } }
       move(to: .idle)
     }
   }
@@ -84,10 +85,10 @@ final class Checkpointer: Sendable {
   private func run() {
     while rounds.next(limit: 1) != nil {
       do {
-        unsafe try connection.checkpoint()
+        if !health.hasFailed { unsafe try connection.checkpoint() }
         move(to: .copied)
       } catch {
-        onFailure(error)
+        health.checkpointFailed(error)
         move(to: .idle)
       }
       underway.leave()

@@ -124,6 +124,8 @@ extension CommitLoop {
       try body()
       unsafe try writer.commit()
       health.move(to: .serving)
+      // A sync that succeeds beside a checkpoint whose sync did not says nothing.
+      if case .failed(let reason) = health.status { return .stop(reason) }
       return nil
     } catch {
       unsafe writer.rollback()

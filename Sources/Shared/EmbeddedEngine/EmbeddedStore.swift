@@ -75,9 +75,8 @@ package final class EmbeddedStore: TableStore {
       readers = try ReaderPool(
         path: database.name, inline: ProcessInfo.processInfo.activeProcessorCount + 1,
         threads: configuration.readerThreads, capacity: configuration.queuedReads)
-      let checkpointer = try Checkpointer(path: database.name, pages: configuration.checkpointPages) { [health] in
-        health.checkpointFailed($0)
-      }
+      let checkpointer = try Checkpointer(
+        path: database.name, pages: configuration.checkpointPages, health: health)
       writer = CommitLoop(transactions, checkpointer: checkpointer, health: health, configuration: configuration)
     } catch {
       directory.release()

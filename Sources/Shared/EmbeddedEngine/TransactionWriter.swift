@@ -154,8 +154,9 @@ final class TransactionWriter {
       connection.dropWAL()
     }
     try connection.close()
-    do { try checkpoint.get() } catch  where SQLiteFailure(error).primaryCode == SQLiteFailure.busy {
-      // Another process uses the files too (a rekey): it, or who opens the store next, will copy the WAL.
+    do { try checkpoint.get() } catch {
+      // Where another process uses the files too (a rekey), it, or who opens the store next, will copy the WAL.
+      guard SQLiteFailure(error).primaryCode == SQLiteFailure.busy else { throw error }
     }
   }
 }

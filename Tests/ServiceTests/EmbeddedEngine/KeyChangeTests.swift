@@ -13,8 +13,16 @@ struct KeyChangeTests {
     return try KeyRing(parsing: &text)
   }
 
-  /// Prints the keys of these ids.
-  private func source(_ ids: Int...) -> KeySource { .command(["printf", Self.keys(ids)]) }
+  /// A file with the keys of these ids. A command would be a fork of this process, with the locks of all its stores.
+  private func source(_ ids: Int...) throws -> KeySource { try Self.source(Self.keys(ids)) }
+
+  private static func source(_ text: String) throws -> KeySource {
+    let path = FileManager.default.temporaryDirectory.path + "/keys-\(UUID().uuidString)"
+    let made = FileManager.default.createFile(
+      atPath: path, contents: Data(text.utf8), attributes: [.posixPermissions: 0o600])
+    try #require(made)
+    return .file(path)
+  }
 
   private static func keys(_ ids: [Int]) -> String {
     ids.map { "\($0):" + String(repeating: "7\($0)", count: 32) + "\n" }.joined()
@@ -51,7 +59,7 @@ struct KeyChangeTests {
     try await fixture.withStore(keyRing: ring(1)) { store in
       let other = "2:\(String(repeating: "72", count: 32))\n1:\(String(repeating: "ab", count: 32))\n"
       await #expect(throws: KeyRingError.otherKey(id: 1)) {
-        try await store.addKeys(from: .command(["printf", other]))
+        try await store.addKeys(from: Self.source(other))
       }
       await #expect(throws: KeyRingError.self) { try await store.addKeys(from: .file("/nonexistent/keys")) }
       try await fill(store)
