@@ -18,7 +18,6 @@
 #define WAL_CHECKPOINT_LOCK 1
 // Trailers looked at in one step, so that a step is short where nothing is left to do.
 #define SCAN_LIMIT 16384
-#define PENDING_BYTE_PAGE (0x40000000 / CEV_PAGE + 1)  // SQLite stores nothing there
 
 enum { RECORD = 4 + CEV_PAGE };  // page number, sealed page
 
@@ -138,7 +137,9 @@ static int collect(CEVFile *file, CEVRekeyStep *step, uint8_t *records) {
     cev_put32(record, page);
     result = cev_real_read(file, record + 4, CEV_PAGE, offset);
     if (result != SQLITE_OK) return result;
-    if (page == PENDING_BYTE_PAGE && cev_is_zero(record + 4, CEV_PAGE)) continue;
+    // A hole: a checkpoint that a reader's snapshot kept from copying all has written pages behind this one, whose only
+    // content is still in the WAL. Or the page where SQLite has its locks and stores nothing.
+    if (cev_is_zero(record + 4, CEV_PAGE)) continue;
     CEVStatus status = cev_page_open(file, page, record + 4);
     if (status == CEV_OK) status = cev_page_seal(file, page, record + 4);
     if (status != CEV_OK) return cev_report(status, file, "page", page);
