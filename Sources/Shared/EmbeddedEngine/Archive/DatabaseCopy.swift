@@ -10,7 +10,7 @@ internal import Storage
 struct DatabaseCopy {
   /// Pages copied and pages in all, so far; returns false to stop.
   typealias Progress = (Int, Int) -> Bool
-  private static let pagesPerStep: Int32 = 1024
+  private static let pagesPerStep: Int32 = 256
 
   let source: RawConnection
   /// The last transaction of the state that is copied.

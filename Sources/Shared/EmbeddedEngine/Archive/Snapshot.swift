@@ -70,8 +70,9 @@ enum Snapshot {
   }
 }
 
-/// Keeps a large file that is being written from piling up in memory: a file system that then writes it all at once lets
-/// every other sync on the disk wait, those of the store's commits too.
+/// Leaves the disk to others half of the time while a large file is written: to the store's commits, and to its archive.
+///
+/// A file that piles up in memory is written at once in the end, and every other sync on the disk waits for that.
 private final class Writeback {
   private let path: String
   private var descriptor: Int32 = -1
@@ -80,11 +81,18 @@ private final class Writeback {
 
   deinit { if descriptor >= 0 { close(descriptor) } }
 
-  /// Waits until what was written is on the disk. A failure is told by the sync at the end.
+  /// Waits until what was written is on the disk, and as long again. A failure is told by the sync at the end.
   func catchUp() {
     if descriptor < 0 { descriptor = unsafe open(path, O_WRONLY | O_CLOEXEC) }
-    if descriptor >= 0 { fdatasync(descriptor) }
+    guard descriptor >= 0 else { return }
+    let start = ContinuousClock.now
+    fdatasync(descriptor)
+    // A thread of its own, which nobody waits for.
+    Thread.sleep(forTimeInterval: min((ContinuousClock.now - start) / .seconds(1), Self.longestRest))
   }
+
+  /// Seconds.
+  private static let longestRest = 0.1
 }
 
 /// Snapshots on demand.
