@@ -43,7 +43,7 @@ struct StoreBench: AsyncParsableCommand {
   @Option(help: "Goal: p99 of reads beside writers at 70 % as a multiple of p99 alone.")
   var maxReadRatio = 3.0
   @Option(help: "Goal: cost of a read and of a page in the large store as a multiple of that in one of 1,000 patients.")
-  var maxSizeRatio = 3.0
+  var maxSizeRatio: Double?
 
   private static let smallRows = 1000
 
