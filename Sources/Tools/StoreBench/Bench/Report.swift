@@ -13,8 +13,8 @@ struct Report {
   mutating func goal(_ name: String, _ values: [Double], atMost: Double? = nil, atLeast: Double? = nil) {
     let value = values.median
     let isMet = (atMost.map { value <= $0 } ?? true) && (atLeast.map { value >= $0 } ?? true)
-    let bound = atMost.map { "at most \($0.short)" } ?? atLeast.map { "at least \($0.short)" } ?? ""
-    line("  \(name): \(values.summary); goal \(bound): \(isMet ? "met" : "MISSED")")
+    let bound = atMost.map { "at most \($0.short)" } ?? atLeast.map { "at least \($0.short)" }
+    line("  \(name): \(values.summary)\(bound.map { "; goal \($0): \(isMet ? "met" : "MISSED")" } ?? "")")
     if !isMet { missed.append(name) }
   }
 }
