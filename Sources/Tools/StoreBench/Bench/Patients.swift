@@ -28,7 +28,7 @@ struct Patients {
   ///
   /// - Parameter day: in the record number, which grows with time.
   mutating func registration(of user: String, day: Int) -> (key: ItemKey, writes: [Write]) {
-    let item = patient(of: user, mrn: "MRN-\(day)-\(random.digits(12))")
+    let item = patient(of: user, mrn: "MRN-\(day)-\(random.digits(16))")
     let key = Self.table.key(of: item) ?? ItemKey("", "")
     let sentinel: Item = [
       "id": .string("mrn#\(item["mrn"]?.stringValue ?? "")"), "userId": "-", "patientId": .string(key.partition),
