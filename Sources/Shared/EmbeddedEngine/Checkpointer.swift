@@ -8,7 +8,7 @@ internal import Synchronization
 /// SQLite begins the WAL anew only when all of it has been copied, which a busy writer never lets happen. So a round has
 /// two parts: the bulk is copied here, and then the writer copies, between two groups, the little that it has written
 /// meanwhile. Only a writer that is far ahead of the disk waits for this thread, so the WAL is bounded, unless a reader
-/// keeps an old snapshot. A failure loses nothing, the WAL still has it all; once the store has failed, nothing is copied,
+/// keeps an old snapshot, as the copy of a whole store does. A failure loses nothing, the WAL still has it all; once the store has failed, nothing is copied,
 /// since a sync that succeeds after one that did not says nothing.
 final class Checkpointer: Sendable {
   private enum Stage {
@@ -24,6 +24,8 @@ final class Checkpointer: Sendable {
   private let pages: Int
   private let health: StoreHealth
   private let state = Mutex(Stage.idle)
+  /// Pages in the WAL when a reader last kept it from being copied whole; 0 once it was.
+  private let kept = Mutex(0)
   private let underway = DispatchGroup()
   private let rounds = WorkQueue<Void>(capacity: 1)
   private let finished = Finish()
@@ -51,7 +53,8 @@ final class Checkpointer: Sendable {
   ///   - walPages: in the WAL now.
   ///   - copyRest: the writer's part, a checkpoint by its own connection.
   func advance(walPages: Int, copyRest: () throws -> Void) {
-    if walPages >= Self.patience * pages { underway.wait() }
+    // What piled up while a reader kept the log is copied beside the writer, who may write as much again meanwhile.
+    if walPages >= max(Self.patience * pages, 2 * kept.withLock { $0 }) { underway.wait() }
     let stage = state.withLock { $0 }
     // Asked after the stage: a round that failed says so before it ends. Not due any more if a pause let SQLite begin the
     // WAL anew already.
@@ -61,6 +64,7 @@ final class Checkpointer: Sendable {
     case .idle: if isDue { begin() }
     case .copied:
       if isDue { do { try copyRest() } catch { health.checkpointFailed(error) } }
+      kept.withLock { $0 = 0 }
       move(to: .idle)
     }
   }
@@ -85,8 +89,14 @@ final class Checkpointer: Sendable {
   private func run() {
     while rounds.next(limit: 1) != nil {
       do {
-        if !health.hasFailed { unsafe try connection.checkpoint() }
-        move(to: .copied)
+        let round = health.hasFailed ? nil : unsafe try connection.checkpoint()
+        if let round, round.copied < round.frames {
+          // A reader keeps an old snapshot: the bulk is still to be copied, and not by the writer.
+          kept.withLock { $0 = round.frames }
+          move(to: .idle)
+        } else {
+          move(to: .copied)
+        }
       } catch {
         health.checkpointFailed(error)
         move(to: .idle)
@@ -107,5 +117,11 @@ extension Connection {
   }
 
   /// Copies what readers allow from the WAL into the database, without waiting for anyone.
-  func checkpoint() throws { try withDatabase { _ = try $0.checkpoint(.passive) } }
+  ///
+  /// - Returns: frames in the WAL when it began, and how many of them are in the database now.
+  @discardableResult
+  func checkpoint() throws -> (frames: Int, copied: Int) {
+    let result = try withDatabase { try $0.checkpoint(.passive) }
+    return (result.walFrameCount, result.checkpointedFrameCount)
+  }
 }
