@@ -87,7 +87,7 @@ private final class Writeback {
     guard descriptor >= 0 else { return }
     let start = ContinuousClock.now
     fdatasync(descriptor)
-    // A thread of its own, which nobody waits for.
+    // On the thread of the copy: no caller of the store waits for it, only who asked for the snapshot.
     Thread.sleep(forTimeInterval: min((ContinuousClock.now - start) / .seconds(1), Self.longestRest))
   }
 
