@@ -171,11 +171,25 @@ static int wal_sync(sqlite3_file *handle, int flags) {
   return cev_file_sync(handle, flags);
 }
 
+// Above zero this is SQLite's journal_size_limit: a log that was begun anew may shrink. The commit that begins it waits for
+// that, and a file system takes long to give hundreds of megabytes back, so each time only a part is cut off.
+static int largest_cut(CEVFile *file, sqlite3_int64 *size) {
+  sqlite3_int64 now = 0;
+  int result = cev_real_size(file, &now);
+  if (result == SQLITE_OK && *size < now - CEV_WAL_CUT) *size = now - CEV_WAL_CUT;
+  return result;
+}
+
 static int wal_truncate(sqlite3_file *handle, sqlite3_int64 size) {
   CEVFile *file = cev_file(handle);
   file->pending = false;
-  if (size == 0) file->own_start = file->own_end = file->required_end = 0;
-  int result = cev_file_truncate(handle, size);
+  int result = SQLITE_OK;
+  if (size == 0) {
+    file->own_start = file->own_end = file->required_end = 0;
+  } else {
+    result = largest_cut(file, &size);
+  }
+  if (result == SQLITE_OK) result = cev_file_truncate(handle, size);
   // SQLite needs no sync here: the frames do no harm if they come back. But they may be under a key that is then gone.
   return result == SQLITE_OK && size == 0 ? cev_file_sync(handle, SQLITE_SYNC_NORMAL) : result;
 }

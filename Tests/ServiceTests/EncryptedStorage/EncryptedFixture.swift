@@ -97,6 +97,10 @@ final class EncryptedFixture {
     try write(data, path)
   }
 
+  var walLength: Int {
+    get throws { (try FileManager.default.attributesOfItem(atPath: walPath)[.size] as? Int) ?? 0 }
+  }
+
   var pageCount: Int { get throws { try read(path).count / Self.pageLength - 1 } }
 
   static func range(ofPage page: Int) -> Range<Int> { page * pageLength..<(page + 1) * pageLength }

@@ -152,4 +152,29 @@ struct WALTests {
     }
     try pool.close()
   }
+
+  @Test("a log that has grown large gives its space back by parts of 8 MiB, one each time it begins anew")
+  func shrinking() throws {
+    let (limit, part) = (1 << 20, 8 << 20)
+    let fixture = try EncryptedFixture()
+    let pool = try fixture.pool { try $0.execute(sql: "PRAGMA journal_size_limit = \(limit)") }
+    try EncryptedFixture.create(pool)
+    try pool.write {
+      try $0.execute(sql: "CREATE TABLE bulk (bytes BLOB); INSERT INTO bulk VALUES (randomblob(20000000))")
+    }
+    var length = try fixture.walLength
+    #expect(length > limit + 2 * part)
+    var id = 0
+    while length > limit {
+      try pool.writeWithoutTransaction { _ = try $0.checkpoint(.passive) }
+      id += 1
+      try EncryptedFixture.insert([id], into: pool)
+      let expected = max(limit, length - part)
+      length = try fixture.walLength
+      #expect(length == expected)
+    }
+    #expect(id == 3)
+    #expect(try EncryptedFixture.readAll(pool) == [1, 2, 3])
+    try pool.close()
+  }
 }
