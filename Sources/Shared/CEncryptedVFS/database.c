@@ -134,6 +134,7 @@ static int database_write(sqlite3_file *handle, const void *bytes, int amount, s
     sqlite3_log(SQLITE_IOERR_WRITE, "%s: the encrypting VFS needs 48 reserved bytes a page of 4096", file->path);
     return SQLITE_IOERR_WRITE;
   }
+  cev_pace(file);
   int result = create_header(file);
   if (result == SQLITE_OK) result = cev_mark_checkpoint(file);
   return result == SQLITE_OK ? write_page(file, page, content) : result;

@@ -87,6 +87,8 @@ int cev_file_control(sqlite3_file *handle, int op, void *argument) {
   switch (op) {
     case CEV_FCNTL_REKEY:
       return file->database == file ? cev_rekey_control(file, argument) : SQLITE_NOTFOUND;
+    case CEV_FCNTL_PACE:
+      return file->database == file ? cev_pace_set(file, *(int32_t *)argument) : SQLITE_NOTFOUND;
     case SQLITE_FCNTL_VFSNAME:
       *(char **)argument = sqlite3_mprintf("%s", file->vfs->name);
       return SQLITE_OK;

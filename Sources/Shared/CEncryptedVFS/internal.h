@@ -25,7 +25,9 @@
 #define CEV_SALT_LIMIT (1ULL << 28)
 #define CEV_CACHED_KEYS 16
 
-#define CEV_FCNTL_REKEY 0x43564b01  // SQLite leaves opcodes above 100 to applications
+// SQLite leaves opcodes above 100 to applications.
+#define CEV_FCNTL_REKEY 0x43564b01
+#define CEV_FCNTL_PACE 0x43564b02
 
 // keys.c
 
@@ -130,6 +132,7 @@ struct CEVFile {
   uint8_t identity[CEV_IDENTITY];
   const volatile uint8_t *index;  // the start of the WAL index, while SQLite has it mapped, so that WAL locks work
   uint8_t mark[12];               // the checkpoint mark that this handle wrote last
+  int64_t rest, stretch, rested_at;  // pace.c, nanoseconds
 
   // WAL
   bool pending;  // a frame header that waits for its page, so that both are encrypted and written as one
@@ -176,6 +179,11 @@ CEVStatus cev_page_seal(CEVFile *, uint32_t page, uint8_t *bytes);
 int cev_mark_checkpoint(CEVFile *database);
 // Where the frames end that a log with this header must have; 0 if it may end anywhere.
 int cev_mark_required(CEVFile *database, const uint8_t *wal_header, sqlite3_int64 *end);
+
+// pace.c
+// Before a page is written to the database: rests, if it is time to.
+void cev_pace(CEVFile *database);
+int cev_pace_set(CEVFile *database, int32_t nanoseconds);
 
 // memory.c
 int cev_memory_open(sqlite3_file *);

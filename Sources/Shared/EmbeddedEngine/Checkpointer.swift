@@ -1,37 +1,52 @@
 internal import Dispatch
+internal import EncryptedStorage
 internal import Foundation
 internal import GRDB
 internal import Synchronization
 
 /// Copies the WAL into the database on a thread of its own, while the writer goes on.
 ///
-/// SQLite begins the WAL anew only when all of it has been copied, which a busy writer never lets happen. So a round has
-/// two parts: the bulk is copied here, and then the writer copies, between two groups, the little that it has written
-/// meanwhile. Only a writer that is far ahead of the disk waits for this thread, so the WAL is bounded, unless a reader
-/// keeps an old snapshot, as the copy of a whole store does. A failure loses nothing, the WAL still has it all; once the store has failed, nothing is copied,
-/// since a sync that succeeds after one that did not says nothing.
+/// SQLite begins the WAL anew only when all of it has been copied, which a busy writer never lets happen. So the thread
+/// copies what there is, then what the writer has written meanwhile, and so on as long as that becomes less; the little
+/// that is left the writer copies itself, between two groups. Only a writer that is far ahead of the disk waits for this
+/// thread, so the WAL is bounded, unless a reader keeps an old snapshot, as the copy of a whole store does.
+///
+/// The thread rests between short stretches of work, so that readers have the processor soon, until it sees that the writer
+/// is faster (a store in clear, which is for development, knows no rests). A failure loses nothing, the WAL still has it
+/// all; once the store has failed, nothing is copied, since a sync that succeeds after one that did not says nothing.
 final class Checkpointer: Sendable {
   private enum Stage {
     case idle
     /// The thread is at work.
     case copying
-    /// It is the writer's turn.
-    case copied
+    /// So many pages of the WAL are in the database; the writer decides how it goes on.
+    case copied(Int)
+  }
+
+  private struct State {
+    var stage = Stage.idle
+    /// Pages that the round under way, or the last one, had to copy, and whether it does so without rests.
+    var bulk = 0
+    var isHurried = false
+    /// Pages in the WAL when a reader last kept it from being copied whole; 0 once it was.
+    var kept = 0
   }
 
   // Only the thread touches the connection once it runs; before, the initializer has it alone.
   nonisolated(unsafe) private let connection: Connection
   private let pages: Int
   private let health: StoreHealth
-  private let state = Mutex(Stage.idle)
-  /// Pages in the WAL when a reader last kept it from being copied whole; 0 once it was.
-  private let kept = Mutex(0)
+  private let state = Mutex(State())
   private let underway = DispatchGroup()
   private let rounds = WorkQueue<Void>(capacity: 1)
   private let finished = Finish()
 
   /// How many times ``pages`` the WAL may grow to before the writer waits.
   private static let patience = 8
+  /// Pages that the writer copies by itself rather than wait for another round.
+  private static let little = 256
+  /// After each stretch of as much work: about three pages.
+  private static let rest: Duration = .microseconds(30)
 
   /// - Parameter pages: in the WAL when a round begins.
   init(path: String, pages: Int, health: StoreHealth) throws {
@@ -54,18 +69,22 @@ final class Checkpointer: Sendable {
   ///   - copyRest: the writer's part, a checkpoint by its own connection.
   func advance(walPages: Int, copyRest: () throws -> Void) {
     // What piled up while a reader kept the log is copied beside the writer, who may write as much again meanwhile.
-    if walPages >= max(Self.patience * pages, 2 * kept.withLock { $0 }) { underway.wait() }
-    let stage = state.withLock { $0 }
+    if walPages >= max(Self.patience * pages, 2 * state.withLock { $0.kept }) { underway.wait() }
+    let state = state.withLock { $0 }
     // Asked after the stage: a round that failed says so before it ends. Not due any more if a pause let SQLite begin the
     // WAL anew already.
     let isDue = walPages >= pages && !health.hasFailed
-    switch stage {
+    switch state.stage {
     case .copying: return
-    case .idle: if isDue { begin() }
-    case .copied:
+    case .idle: if isDue { begin(copying: walPages, isHurried: false) }
+    case .copied(let pages):
+      let rest = walPages - pages
+      let isGaining = rest <= state.bulk / 4 * 3
+      if isDue, rest > Self.little, isGaining || !state.isHurried {
+        return begin(copying: rest, isHurried: state.isHurried || !isGaining)
+      }
       if isDue { do { try copyRest() } catch { health.checkpointFailed(error) } }
-      kept.withLock { $0 = 0 }
-      move(to: .idle)
+      self.state.withLock { $0 = State() }
     }
   }
 
@@ -74,8 +93,8 @@ final class Checkpointer: Sendable {
     try await finished.wait()
   }
 
-  private func begin() {
-    move(to: .copying)
+  private func begin(copying pages: Int, isHurried: Bool) {
+    state.withLock { ($0.stage, $0.bulk, $0.isHurried) = (.copying, pages, isHurried) }
     underway.enter()
     do { try rounds.submit(()) } catch {
       // It is closed.
@@ -84,18 +103,18 @@ final class Checkpointer: Sendable {
     }
   }
 
-  private func move(to stage: Stage) { state.withLock { $0 = stage } }
+  private func move(to stage: Stage) { state.withLock { $0.stage = stage } }
 
   private func run() {
     while rounds.next(limit: 1) != nil {
       do {
+        unsafe try connection.restBetweenPages(state.withLock { $0.isHurried } ? .zero : Self.rest)
         let round = health.hasFailed ? nil : unsafe try connection.checkpoint()
         if let round, round.copied < round.frames {
           // A reader keeps an old snapshot: the bulk is still to be copied, and not by the writer.
-          kept.withLock { $0 = round.frames }
-          move(to: .idle)
+          state.withLock { ($0.stage, $0.kept) = (.idle, round.frames) }
         } else {
-          move(to: .copied)
+          move(to: .copied(round?.copied ?? 0))
         }
       } catch {
         health.checkpointFailed(error)
@@ -113,6 +132,16 @@ extension Connection {
     try withDatabase { database in
       // GRDB sets NORMAL for every WAL connection, after the configuration's own statements.
       try database.execute(sql: "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0")
+    }
+  }
+
+  /// Does nothing for a store in clear.
+  fileprivate func restBetweenPages(_ duration: Duration) throws {
+    try withDatabase { database in
+      guard let connection = unsafe database.sqliteConnection, EncryptedVFS.isEncrypted(connection: connection) else {
+        return
+      }
+      try EncryptedVFS.rest(for: duration, betweenPagesOf: connection)
     }
   }
 

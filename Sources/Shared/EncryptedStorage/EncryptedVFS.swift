@@ -60,6 +60,21 @@ internal import CEncryptedVFS
   /// - Parameter connection: an open `sqlite3 *`.
   @safe package static func isEncrypted(connection: OpaquePointer) -> Bool { unsafe cev_is_encrypted(connection) }
 
+  /// Lets a connection that writes many pages to the database, as a checkpoint does, rest for so long after each stretch
+  /// of as much work: whoever else wants the processor gets it soon.
+  ///
+  /// - Parameters:
+  ///   - duration: less than a second.
+  ///   - connection: an open `sqlite3 *`.
+  /// - Throws: with `SQLITE_MISUSE` for a connection that is not encrypted, or a longer duration.
+  @safe package static func rest(
+    for duration: Duration, betweenPagesOf connection: OpaquePointer?
+  ) throws(EncryptedStorageError) {
+    let nanoseconds = duration / .nanoseconds(1)
+    let code = unsafe cev_rest_between_pages(connection, Int32(clamping: Int64(nanoseconds)))
+    guard code == SQLITE_OK else { throw .sqlite(code: code) }
+  }
+
   /// Looks at a database before it is opened, so that a wrong key is one clear error; absent and empty files are fine.
   ///
   /// Reads the key of every page (48 bytes of each), and decrypts nothing.

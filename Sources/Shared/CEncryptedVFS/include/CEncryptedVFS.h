@@ -129,6 +129,11 @@ typedef struct {
 #define CEV_REKEY_BATCH 256
 int cev_rekey_step(sqlite3 *connection, CEVRekeyStep *step);
 
+// Lets a connection that writes many pages to the database, as a checkpoint does, rest for so long after each stretch of as
+// much work, so that whoever else wants the processor gets it soon. 0: it never rests, as at first. SQLITE_MISUSE: not one of
+// our connections, or a second or more.
+int cev_rest_between_pages(sqlite3 *connection, int32_t nanoseconds);
+
 // Regions outside SQLite: the frames of a sealed file, which is what a store's archive keeps beside database files. Keys,
 // trailers and nonces are those of pages; a frame opens only in the file of that identity, at that position, under that
 // clear header of 16 bytes. One handle for one thread at a time; each draws a salt of its own.
