@@ -132,7 +132,7 @@ struct CEVFile {
   uint8_t identity[CEV_IDENTITY];
   const volatile uint8_t *index;  // the start of the WAL index, while SQLite has it mapped, so that WAL locks work
   uint8_t mark[12];               // the checkpoint mark that this handle wrote last
-  int64_t rest, stretch, rested_at;  // pace.c, nanoseconds
+  int64_t rest, rested_at;        // pace.c, nanoseconds
 
   // WAL
   bool pending;  // a frame header that waits for its page, so that both are encrypted and written as one

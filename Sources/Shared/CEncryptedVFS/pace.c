@@ -3,9 +3,6 @@
 
 #include <time.h>
 
-// A rest that takes this much longer than asked for: the machine is busy.
-enum { LATE = 1000000 };
-
 static int64_t nanoseconds(void) {
   struct timespec time;
   clock_gettime(CLOCK_MONOTONIC, &time);
@@ -13,19 +10,14 @@ static int64_t nanoseconds(void) {
 }
 
 void cev_pace(CEVFile *file) {
-  if (file->rest == 0) return;
-  int64_t time = nanoseconds();
-  if (time - file->rested_at < file->stretch) return;
+  if (file->rest == 0 || nanoseconds() - file->rested_at < file->rest) return;
   nanosleep(&(struct timespec){0, (long)file->rest}, NULL);
   file->rested_at = nanoseconds();
-  int64_t rested = file->rested_at - time;
-  // On a busy machine each rest costs a turn. The work then goes on for as long, so that it gets done at all.
-  file->stretch = rested < file->rest + LATE ? file->rest : rested;
 }
 
 int cev_pace_set(CEVFile *file, int32_t nanoseconds) {
   if (nanoseconds < 0 || nanoseconds >= 1000000000) return SQLITE_MISUSE;
-  file->rest = file->stretch = nanoseconds;
+  file->rest = nanoseconds;
   return SQLITE_OK;
 }
 

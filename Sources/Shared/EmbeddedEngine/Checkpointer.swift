@@ -43,6 +43,8 @@ final class Checkpointer: Sendable {
 
   /// How many times ``pages`` the WAL may grow to before the writer waits.
   private static let patience = 8
+  /// The same for what the writer copies by itself, if it is faster than a thread that rests.
+  private static let much = 2
   /// Pages that the writer copies by itself rather than wait for another round.
   private static let little = 256
   /// After each stretch of as much work: about three pages.
@@ -80,7 +82,8 @@ final class Checkpointer: Sendable {
     case .copied(let pages):
       let rest = walPages - pages
       let isGaining = rest <= state.bulk / 4 * 3
-      if isDue, rest > Self.little, isGaining || !state.isHurried {
+      let hurries = !state.isHurried && rest > Self.much * self.pages
+      if isDue, rest > Self.little, isGaining || hurries {
         return begin(copying: rest, isHurried: state.isHurried || !isGaining)
       }
       if isDue { do { try copyRest() } catch { health.checkpointFailed(error) } }
