@@ -76,6 +76,7 @@ let package = Package(
     .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .systemLibrary(
       name: "CZlib", path: "Sources/Shared/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
+    .systemLibrary(name: "CScheduling", path: "Sources/Shared/CScheduling"),
     .target(
       name: "CProtobuf", exclude: [],
       linkerSettings: [.linkedLibrary("protobuf-c")]),
@@ -106,7 +107,7 @@ let package = Package(
     shared("EncryptedStorage", ["CEncryptedVFS"], settings: unsafeSwiftSettings),
     shared("MemoryEngine", ["Storage", .collections]),
     shared(
-      "EmbeddedEngine", ["Storage", "EncryptedStorage", .grdb, .grdbSQLite, .crypto, .logging, .deque],
+      "EmbeddedEngine", ["CScheduling", "Storage", "EncryptedStorage", .grdb, .grdbSQLite, .crypto, .logging, .deque],
       settings: unsafeSwiftSettings),
 
     // What both services are made of
@@ -120,9 +121,9 @@ let package = Package(
     shared(
       "Lifecycle",
       [
-        "RPC", "RPCServer", "RPCClient", "StandardServices", "Sockets", "Identity", "Auth", "Observability", "Storage",
-        "EmbeddedEngine", "EncryptedStorage", "CivilTime", "ServiceCore", "StandardProtos", .argumentParser,
-        .configuration, .serviceLifecycle, .unixSignals, .logging, .nioCore, .nioPosix, .crypto,
+        "CScheduling", "RPC", "RPCServer", "RPCClient", "StandardServices", "Sockets", "Identity", "Auth",
+        "Observability", "Storage", "EmbeddedEngine", "EncryptedStorage", "CivilTime", "ServiceCore", "StandardProtos",
+        .argumentParser, .configuration, .serviceLifecycle, .unixSignals, .logging, .nioCore, .nioPosix, .crypto,
       ]),
 
     // The services
@@ -165,7 +166,9 @@ let package = Package(
     .target(name: "CSyncCounter", path: "Sources/Tools/StoreBench/CSyncCounter"),
     .executableTarget(
       name: "store-bench",
-      dependencies: ["CSyncCounter", "Storage", "EmbeddedEngine", "EncryptedStorage", .grdbSQLite, .argumentParser],
+      dependencies: [
+        "CScheduling", "CSyncCounter", "Storage", "EmbeddedEngine", "EncryptedStorage", .grdbSQLite, .argumentParser,
+      ],
       path: "Sources/Tools/StoreBench/Bench", swiftSettings: swiftSettings),
     // gRPC's interop test service, both sides, for the runtime's tests against other implementations.
     .target(name: "CInterop", dependencies: ["CProtobuf"], path: "Sources/Tools/Interop/CInterop"),
@@ -224,7 +227,8 @@ let package = Package(
     tests(
       "EmbeddedEngine",
       [
-        "Storage", "EmbeddedEngine", "EncryptedStorage", "DiskTestSupport", "TestSupport", "store-crash-writer", .grdb,
+        "CScheduling", "Storage", "EmbeddedEngine", "EncryptedStorage", "DiskTestSupport", "TestSupport",
+        "store-crash-writer", .grdb,
         .grdbSQLite,
       ]),
     tests("Auth", ["Auth", "Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging]),

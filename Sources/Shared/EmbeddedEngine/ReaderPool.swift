@@ -1,3 +1,4 @@
+internal import CScheduling
 internal import Foundation
 internal import GRDB
 internal import Storage
@@ -83,6 +84,7 @@ extension ReaderPool {
   private func start(_ reader: ItemReader, _ finish: Finish) {
     let (queue, reader) = (queue, Idle(readers: [reader]))
     let thread = Thread {
+      cs_request_short_slices()
       while let jobs = queue.next(limit: 1) {
         for job in jobs { for reader in reader.readers { job(reader) } }
       }

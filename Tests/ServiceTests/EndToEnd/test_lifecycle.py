@@ -1,7 +1,11 @@
 """Configuration, clock, commands and signals of the real executables (DESIGN 2, 8)."""
 
+import ctypes
 import json
+import pathlib
+import platform
 import signal
+import struct
 import subprocess
 
 import grpc
@@ -161,3 +165,27 @@ def test_a_service_listens_at_a_path_and_takes_over_one_that_was_left_behind(tmp
     assert process.path.is_socket()
     process.start()
     assert process.stop() == 0
+
+
+def slices(pid: int) -> dict[str, int]:
+    """The time slice in ns of each thread by its id and name, as sched_getattr(2) tells; 0 where the kernel knows none."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    number = {"x86_64": 315, "aarch64": 275}[platform.machine()]
+    found = {}
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        attributes = ctypes.create_string_buffer(56)
+        assert libc.syscall(number, int(task.name), attributes, len(attributes), 0) == 0, ctypes.get_errno()
+        found[f"{task.name} {(task / 'comm').read_text().strip()}"] = struct.unpack_from("<Q", attributes, 24)[0]
+    return found
+
+
+def test_event_loops_have_short_time_slices_where_the_kernel_knows_them(tmp_path, keys):
+    service = Process("patient-service", keys, tmp_path / "data").start()
+    try:
+        found = slices(service.process.pid)
+    finally:
+        assert service.stop() == 0
+    loops = {name: length for name, length in found.items() if "NIO-SGLTN" in name}
+    assert loops and len(loops) < len(found)
+    knows_slices = max(found.values()) > 0
+    assert set(loops.values()) == {100_000 if knows_slices else 0}, found

@@ -1,4 +1,5 @@
 internal import Auth
+internal import CScheduling
 internal import CivilTime
 internal import EmbeddedEngine
 internal import EncryptedStorage
@@ -36,6 +37,8 @@ struct ServiceRunner<Definition: ServiceDefinition>: Sendable {
     logger = Logger(label: Definition.name)
     health = HealthStatus()
     group = MultiThreadedEventLoopGroup.singleton
+    // Calls are answered there, and wait for no slice of the store's threads.
+    for loop in group.makeIterator() { loop.execute { cs_request_short_slices() } }
   }
 
   /// Returns after an orderly end.

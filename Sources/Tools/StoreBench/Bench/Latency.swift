@@ -1,3 +1,4 @@
+internal import CScheduling
 internal import CSyncCounter
 internal import Dispatch
 internal import EmbeddedEngine
@@ -38,6 +39,8 @@ extension EmbeddedStore {
   func reads(of keys: [ItemKey], perSecond: Int, seconds: Double) async throws -> ReadFigures {
     let count = Int(Double(perSecond) * seconds)
     let (samples, late) = try await Task(executorPreference: ThreadExecutor()) {
+      // As an event loop of the services does.
+      cs_request_short_slices()
       var samples: [Int64] = []
       samples.reserveCapacity(count)
       var late: [Int64] = []
