@@ -70,15 +70,15 @@ final class Checkpointer: Sendable {
   ///   - walPages: in the WAL now.
   ///   - copyRest: the writer's part, a checkpoint by its own connection.
   func advance(walPages: Int, copyRest: () throws -> Void) {
-    // What piled up while a reader kept the log is copied beside the writer, who may write as much again meanwhile.
-    if walPages >= max(Self.patience * pages, 2 * state.withLock { $0.kept }) { underway.wait() }
+    // What piled up while a reader kept the log is copied beside the writer, who may write twice as much meanwhile.
+    if walPages >= max(Self.patience * pages, 3 * state.withLock { $0.kept }) { underway.wait() }
     let state = state.withLock { $0 }
     // Asked after the stage: a round that failed says so before it ends. Not due any more if a pause let SQLite begin the
     // WAL anew already.
     let isDue = walPages >= pages && !health.hasFailed
     switch state.stage {
     case .copying: return
-    case .idle: if isDue { begin(copying: walPages, isHurried: false) }
+    case .idle: if isDue { begin(copying: walPages, isHurried: walPages > Self.patience * pages) }
     case .copied(let pages):
       let rest = walPages - pages
       let isGaining = rest <= state.bulk / 4 * 3
