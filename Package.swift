@@ -168,6 +168,7 @@ let package = Package(
       name: "store-bench",
       dependencies: [
         "CScheduling", "CSyncCounter", "Storage", "EmbeddedEngine", "EncryptedStorage", .grdbSQLite, .argumentParser,
+        .deque,
       ],
       path: "Sources/Tools/StoreBench/Bench", swiftSettings: swiftSettings),
     // gRPC's interop test service, both sides, for the runtime's tests against other implementations.

@@ -1,4 +1,5 @@
 internal import ArgumentParser
+internal import DequeModule
 internal import EmbeddedEngine
 internal import EncryptedStorage
 internal import Foundation
@@ -94,7 +95,7 @@ struct RestoreBench: AsyncParsableCommand {
   }
 }
 
-/// Looks again and again at how old the newest archived transaction is while there are newer ones.
+/// Looks again and again at how old the oldest transaction is that the archive lacks.
 private final class LagSampler: Sendable {
   private let store: EmbeddedStore
   private let archive: StoreArchive
@@ -108,12 +109,17 @@ private final class LagSampler: Sendable {
   var longest: Double { seen.withLock { $0.longest } }
   var samples: Int { seen.withLock { $0.samples } }
 
-  /// The oldest transaction that is missing is not older than the newest that was archived, so this is an upper bound
-  /// as long as the store is busy.
+  /// What is missing was committed after the last sample at which there was nothing but what is archived now. This is at
+  /// most the time between two samples too much.
   func run() async {
+    var ends: Deque<(time: ContinuousClock.Instant, sequence: Int64)> = []
     while !Task.isCancelled {
-      let (position, end) = (archive.position, store.commits.end)
-      let lag = position.sequence > 0 && position != end ? Double(systemStoreClock() - position.committedAt) / 1e6 : 0
+      // In this order: what is committed meanwhile does not count as missing before the next sample.
+      let (now, end) = (ContinuousClock.now, store.commits.end.sequence)
+      let archived = archive.position.sequence
+      ends.append((now, end))
+      while ends.count > 1, ends[1].sequence <= archived { ends.removeFirst() }
+      let lag = end > archived ? ends.first.map { ($0.time.duration(to: .now)) / .seconds(1) } ?? 0 : 0
       seen.withLock { $0 = (max($0.longest, lag), $0.samples + 1) }
       try? await Task.sleep(for: .milliseconds(5))
     }
