@@ -229,8 +229,7 @@ let package = Package(
       "EmbeddedEngine",
       [
         "CScheduling", "Storage", "EmbeddedEngine", "EncryptedStorage", "DiskTestSupport", "TestSupport",
-        "store-crash-writer", .grdb,
-        .grdbSQLite,
+        "store-crash-writer", .grdb, .grdbSQLite,
       ]),
     tests("Auth", ["Auth", "Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging]),
     tests(

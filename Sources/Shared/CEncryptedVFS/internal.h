@@ -21,7 +21,7 @@
 #define CEV_SALT 16
 #define CEV_TRAILER_HEAD 32    // the trailer without its tag
 #define CEV_TAG 16
-#define CEV_WAL_CUT (8LL << 20)  // bytes
+#define CEV_WAL_CUT (8LL << 20)  // bytes that a log which begins anew gives back at most
 #define CEV_SALT_LIMIT (1ULL << 28)
 #define CEV_CACHED_KEYS 16
 

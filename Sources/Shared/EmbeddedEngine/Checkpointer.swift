@@ -43,7 +43,7 @@ final class Checkpointer: Sendable {
 
   /// How many times ``pages`` the WAL may grow to before the writer waits.
   private static let patience = 8
-  /// The same for what the writer copies by itself, if it is faster than a thread that rests.
+  /// How many times ``pages`` may be left by a round with rests that gains nothing: above, the next one has no rests.
   private static let much = 2
   /// Pages that the writer copies by itself rather than wait for another round.
   private static let little = 256

@@ -87,7 +87,8 @@ private final class Writeback {
     guard descriptor >= 0 else { return }
     let start = ContinuousClock.now
     fdatasync(descriptor)
-    // On the thread of the copy: no caller of the store waits for it, only who asked for the snapshot.
+    // Why it sleeps: a copy that never pauses keeps the disk's queue full, and each commit's sync waits in it. Nothing can be
+    // awaited inside SQLite's backup; what is blocked is the copy's own serial queue, so only who asked for it waits longer.
     Thread.sleep(forTimeInterval: min((ContinuousClock.now - start) / .seconds(1), Self.longestRest))
   }
 
