@@ -76,13 +76,13 @@ let package = Package(
     .systemLibrary(name: "CNGHTTP2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
     .systemLibrary(
       name: "CZlib", path: "Sources/Shared/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-    .systemLibrary(name: "CScheduling", path: "Sources/Shared/CScheduling"),
+    .target(name: "CScheduling", path: "Sources/Shared/CScheduling"),
     .target(
       name: "CProtobuf", exclude: [],
       linkerSettings: [.linkedLibrary("protobuf-c")]),
     // apt: libssl-dev, libsqlite3-dev
     .target(
-      name: "CEncryptedVFS", path: "Sources/Shared/CEncryptedVFS",
+      name: "CEncryptedVFS", dependencies: ["CScheduling"], path: "Sources/Shared/CEncryptedVFS",
       linkerSettings: [.linkedLibrary("crypto"), .linkedLibrary("sqlite3")]),
 
     // RPC runtime

@@ -1,13 +1,16 @@
 // What the database, WAL and journal files share: everything that does not move page content goes straight below.
 #include "internal.h"
 
+#include <CScheduling.h>
 #include <sys/stat.h>
 
 int cev_real_read(CEVFile *file, void *bytes, int amount, sqlite3_int64 offset) {
+  cs_give_way();
   return file->real->pMethods->xRead(file->real, bytes, amount, offset);
 }
 
 int cev_real_write(CEVFile *file, const void *bytes, int amount, sqlite3_int64 offset) {
+  cs_give_way();
   return file->real->pMethods->xWrite(file->real, bytes, amount, offset);
 }
 

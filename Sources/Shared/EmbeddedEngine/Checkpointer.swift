@@ -1,6 +1,5 @@
 internal import Dispatch
 internal import EncryptedStorage
-internal import Foundation
 internal import GRDB
 internal import Synchronization
 
@@ -58,11 +57,7 @@ final class Checkpointer: Sendable {
     self.health = health
   }
 
-  func start() {
-    let thread = Thread { self.run() }
-    thread.name = "store.checkpointer"
-    thread.start()
-  }
+  func start() { StoreThread.checkpointer.start { self.run() } }
 
   /// For the writer, between two groups.
   ///

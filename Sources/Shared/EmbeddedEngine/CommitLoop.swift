@@ -1,4 +1,3 @@
-internal import Foundation
 internal import Storage
 
 /// The writer's thread: takes what is queued, commits it as one group, answers.
@@ -41,9 +40,7 @@ final class CommitLoop: Sendable {
 
   func start() {
     checkpointer.start()
-    let thread = Thread { self.run() }
-    thread.name = "store.writer"
-    thread.start()
+    StoreThread.writer.start { self.run() }
   }
 
   func submit(_ work: Work) async throws(StoreError) -> Int {
@@ -94,6 +91,7 @@ extension CommitLoop {
     var results: [Result<Int, StoreError>] = []
     let failure = attempt {
       for job in jobs {
+        StoreThread.giveWay()
         do { results.append(.success(try perform(job.work))) } catch let error as StoreError {
           results.append(.failure(error))
         }

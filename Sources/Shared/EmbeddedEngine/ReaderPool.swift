@@ -1,5 +1,3 @@
-internal import CScheduling
-internal import Foundation
 internal import GRDB
 internal import Storage
 internal import Synchronization
@@ -83,14 +81,11 @@ extension ReaderPool {
 
   private func start(_ reader: ItemReader, _ finish: Finish) {
     let (queue, reader) = (queue, Idle(readers: [reader]))
-    let thread = Thread {
-      cs_request_short_slices()
+    StoreThread.reader.start {
       while let jobs = queue.next(limit: 1) {
         for job in jobs { for reader in reader.readers { job(reader) } }
       }
       finish.finish(Result { for reader in reader.readers { try reader.close() } })
     }
-    thread.name = "store.reader"
-    thread.start()
   }
 }
