@@ -84,6 +84,8 @@ let package = Package(
     .target(
       name: "CEncryptedVFS", dependencies: ["CScheduling"], path: "Sources/Shared/CEncryptedVFS",
       linkerSettings: [.linkedLibrary("crypto"), .linkedLibrary("sqlite3")]),
+    .target(
+      name: "CPageCache", path: "Sources/Shared/CPageCache", linkerSettings: [.linkedLibrary("sqlite3")]),
 
     // RPC runtime
     shared("Compression", ["CZlib", .nioCore], settings: unsafeSwiftSettings),
@@ -107,7 +109,10 @@ let package = Package(
     shared("EncryptedStorage", ["CEncryptedVFS"], settings: unsafeSwiftSettings),
     shared("MemoryEngine", ["Storage", .collections]),
     shared(
-      "EmbeddedEngine", ["CScheduling", "Storage", "EncryptedStorage", .grdb, .grdbSQLite, .crypto, .logging, .deque],
+      "EmbeddedEngine",
+      [
+        "CScheduling", "CPageCache", "Storage", "EncryptedStorage", .grdb, .grdbSQLite, .crypto, .logging, .deque,
+      ],
       settings: unsafeSwiftSettings),
 
     // What both services are made of
@@ -228,7 +233,7 @@ let package = Package(
     tests(
       "EmbeddedEngine",
       [
-        "CScheduling", "Storage", "EmbeddedEngine", "EncryptedStorage", "DiskTestSupport", "TestSupport",
+        "CScheduling", "CPageCache", "Storage", "EmbeddedEngine", "EncryptedStorage", "DiskTestSupport", "TestSupport",
         "store-crash-writer", .grdb, .grdbSQLite,
       ]),
     tests("Auth", ["Auth", "Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging]),
