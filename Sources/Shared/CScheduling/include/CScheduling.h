@@ -12,7 +12,7 @@
 
 enum {
   CS_SHORT_SLICE = 100000,  // nanoseconds; the least that the kernel grants
-  CS_STRETCH = 50000,       // nanoseconds of work after which a thread gives way
+  CS_STRETCH = 50000,       // nanoseconds between two times that a thread gives way
 };
 
 // Of the calling thread, in nanoseconds; 0: the kernel does not say.
