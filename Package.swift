@@ -169,11 +169,12 @@ let package = Package(
       path: "Sources/Tools/StoreCrashWriter", swiftSettings: swiftSettings),
     // Measures the store and its archive; `deploy/bench store` and `deploy/bench restore` run it.
     .target(name: "CSyncCounter", path: "Sources/Tools/StoreBench/CSyncCounter"),
+    .target(name: "BenchFigures", path: "Sources/Tools/StoreBench/Figures", swiftSettings: swiftSettings),
     .executableTarget(
       name: "store-bench",
       dependencies: [
-        "CScheduling", "CSyncCounter", "Storage", "EmbeddedEngine", "EncryptedStorage", .grdbSQLite, .argumentParser,
-        .deque,
+        "BenchFigures", "CScheduling", "CSyncCounter", "Storage", "EmbeddedEngine", "EncryptedStorage", .grdbSQLite,
+        .argumentParser, .deque,
       ],
       path: "Sources/Tools/StoreBench/Bench", swiftSettings: swiftSettings),
     // gRPC's interop test service, both sides, for the runtime's tests against other implementations.
@@ -236,6 +237,7 @@ let package = Package(
         "CScheduling", "CPageCache", "Storage", "EmbeddedEngine", "EncryptedStorage", "DiskTestSupport", "TestSupport",
         "store-crash-writer", .grdb, .grdbSQLite,
       ]),
+    tests("BenchFigures", ["BenchFigures"]),
     tests("Auth", ["Auth", "Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging]),
     tests(
       "Observability",

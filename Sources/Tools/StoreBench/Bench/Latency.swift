@@ -1,3 +1,4 @@
+internal import BenchFigures
 internal import CScheduling
 internal import CSyncCounter
 internal import Dispatch
@@ -14,49 +15,32 @@ final class ThreadExecutor: TaskExecutor {
   }
 }
 
-/// Reads at fixed times.
-struct ReadFigures: Sendable {
-  var latencies: Latencies
-  /// How long after their time reads began: the processor was taken, or the one before took long. Part of the latencies.
-  var lateness: Latencies
-}
-
-/// Times in nanoseconds.
-struct Latencies: Sendable {
-  private let sorted: [Int64]
-
-  init(_ samples: [Int64]) { sorted = samples.sorted() }
-
-  func micros(_ quantile: Double) -> Double {
-    guard !sorted.isEmpty else { return .nan }
-    return Double(sorted[min(sorted.count - 1, Int(Double(sorted.count) * quantile))]) / 1000
-  }
-}
-
 extension EmbeddedStore {
   /// Reads single items at fixed times, whether or not the one before has been answered; each latency counts from the
   /// time at which its read was due, so a stall is felt by all that fell into it.
-  func reads(of keys: [ItemKey], perSecond: Int, seconds: Double) async throws -> ReadFigures {
+  func reads(of keys: [ItemKey], perSecond: Int, seconds: Double) async throws -> TimedReads {
     let count = Int(Double(perSecond) * seconds)
-    let (samples, late) = try await Task(executorPreference: ThreadExecutor()) {
+    let interval = 1_000_000_000 / Int64(perSecond)
+    let reads = try await Task(executorPreference: ThreadExecutor()) {
       // As an event loop of the services does.
       cs_request_short_slices()
-      var samples: [Int64] = []
-      samples.reserveCapacity(count)
-      var late: [Int64] = []
+      var reads: [TimedReads.Read] = []
+      reads.reserveCapacity(count)
       let start = monotonic_nanoseconds() + 1_000_000
       for index in 0..<count {
-        let due = start + Int64(index) * 1_000_000_000 / Int64(perSecond)
+        let due = start + Int64(index) * interval
         if monotonic_nanoseconds() < due { sleep_until(due) }
-        late.append(monotonic_nanoseconds() - due)
+        let lateness = monotonic_nanoseconds() - due
+        let fixedWork = fixed_work_nanoseconds()
         guard try await self.get(keys[(index &* 7919) % keys.count], from: Patients.table) != nil else {
           throw PlainDatabase.Failure(description: "an item that was written is not there")
         }
-        samples.append(monotonic_nanoseconds() - due)
+        reads.append(
+          TimedReads.Read(lateness: lateness, latency: monotonic_nanoseconds() - due, fixedWork: fixedWork))
       }
-      return (samples, late)
+      return reads
     }.value
-    return ReadFigures(latencies: Latencies(samples), lateness: Latencies(late))
+    return TimedReads(reads, interval: interval)
   }
 
   /// Begins a transaction at fixed times, and waits until all are answered. Returns how many were, and how many a second.

@@ -32,6 +32,13 @@ static int64_t read_clock(clockid_t clock) {
 int64_t monotonic_nanoseconds(void) { return read_clock(CLOCK_MONOTONIC); }
 int64_t cpu_nanoseconds(void) { return read_clock(CLOCK_PROCESS_CPUTIME_ID); }
 
+int64_t fixed_work_nanoseconds(void) {
+  int64_t start = read_clock(CLOCK_THREAD_CPUTIME_ID);
+  volatile uint32_t sum = 0;
+  for (uint32_t index = 0; index < 1000; index++) sum += index;
+  return read_clock(CLOCK_THREAD_CPUTIME_ID) - start;
+}
+
 void sleep_until(int64_t nanoseconds) {
   static _Thread_local bool is_precise;
   if (!is_precise) {

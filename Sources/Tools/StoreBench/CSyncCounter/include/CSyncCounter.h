@@ -16,4 +16,8 @@ int64_t monotonic_nanoseconds(void);
 // User and system time of all threads so far.
 int64_t cpu_nanoseconds(void);
 
+// The processor time of a little work (some 2 µs) that is always the same and needs no memory: it grows when the machine
+// gives a slower processor, not while other threads run.
+int64_t fixed_work_nanoseconds(void);
+
 #endif

@@ -1,16 +1,20 @@
 internal import Foundation
 
 /// Medians with their spread, goals, and whether one was missed.
-struct Report {
-  private(set) var missed: [String] = []
+package struct Report {
+  package private(set) var missed: [String] = []
 
-  func line(_ text: String = "") {
+  package init() {}
+
+  package func line(_ text: String = "") {
     print(text)
     fflush(nil)
   }
 
   /// Says a figure and its goal.
-  mutating func goal(_ name: String, _ values: [Double], atMost: Double? = nil, atLeast: Double? = nil) {
+  package mutating func goal(
+    _ name: String, _ values: [Double], atMost: Double? = nil, atLeast: Double? = nil
+  ) {
     let value = values.median
     let isMet = (atMost.map { value <= $0 } ?? true) && (atLeast.map { value >= $0 } ?? true)
     let bound = atMost.map { "at most \($0.short)" } ?? atLeast.map { "at least \($0.short)" }
@@ -20,7 +24,7 @@ struct Report {
 }
 
 extension [Double] {
-  var median: Double {
+  package var median: Double {
     let sorted = sorted()
     guard !sorted.isEmpty else { return .nan }
     return sorted.count % 2 == 1
@@ -28,14 +32,14 @@ extension [Double] {
   }
 
   /// The median, and the least and the greatest.
-  var summary: String {
+  package var summary: String {
     count == 1 ? median.short : "\(median.short) (\((self.min() ?? .nan).short)–\((self.max() ?? .nan).short))"
   }
 }
 
 extension Double {
   /// Three digits, or a whole number.
-  var short: String {
+  package var short: String {
     switch abs(self) {
     case 100...: String(format: "%.0f", self)
     case 10...: String(format: "%.1f", self)
