@@ -80,6 +80,9 @@ struct StoreBench: AsyncParsableCommand {
     guard turns > 0, rounds > 0, creates > 0, inFlight > 0, readsPerSecond > 0, seconds > 0,
       rows == 0 || rows >= Self.smallRows
     else { throw ValidationError("Counts must be positive, --rows 0 or at least \(Self.smallRows).") }
+    guard Double(readsPerSecond) * seconds >= 1, readsPerSecond <= 1_000_000 else {
+      throw ValidationError("--seconds must leave time for a read, and --reads-per-second be at most 1,000,000.")
+    }
     // As measured: 3.3 KB a patient with its indexes and its record in the journal, and the WAL.
     let needed = Double(rows) * 5000 + Double(creates * turns) * 20_000 + 500e6
     let values = try FileManager.default.attributesOfFileSystem(forPath: directory)

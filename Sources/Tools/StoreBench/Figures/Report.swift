@@ -24,9 +24,10 @@ package struct Report {
 }
 
 extension [Double] {
+  /// Not a number, which meets no goal, if there is none or one could not be measured.
   package var median: Double {
+    guard !isEmpty, !contains(where: \.isNaN) else { return .nan }
     let sorted = sorted()
-    guard !sorted.isEmpty else { return .nan }
     return sorted.count % 2 == 1
       ? sorted[sorted.count / 2] : (sorted[sorted.count / 2 - 1] + sorted[sorted.count / 2]) / 2
   }

@@ -17,7 +17,7 @@ package struct TimedReads: Sendable {
   }
 
   /// How much longer than usual fixed work takes while the machine counts as slow.
-  package static let slowdown: Int64 = 3
+  private static let slowdown: Int64 = 3
 
   private let reads: [Read]
   /// Nanoseconds between the times at which two reads are due.
@@ -32,7 +32,7 @@ package struct TimedReads: Sendable {
   /// How late they began: the processor was taken, or the read before took long. Part of the latencies.
   package var lateness: Latencies { Latencies(reads.map(\.lateness)) }
 
-  /// The latencies of the reads that the machine did not disturb.
+  /// The latencies of the reads that the machine did not disturb; none if it disturbed all.
   ///
   /// A virtual machine can lose most of its processor for milliseconds, without a word from its host: fixed work then takes
   /// ten times as long, and whoever needs more than a tenth of the processors falls behind. Where that is so for more than
