@@ -2,6 +2,7 @@
 
 #ifdef __linux__
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -19,6 +20,8 @@ typedef struct {
 static bool get(Attributes *attributes) {
   return syscall(SYS_sched_getattr, 0, attributes, sizeof *attributes, 0) == 0;
 }
+
+void cs_name_thread(const char *name) { prctl(PR_SET_NAME, name); }
 
 uint64_t cs_slice(void) {
   Attributes attributes = {0};
@@ -54,6 +57,7 @@ bool cs_give_way(void) {
   return true;
 }
 #else
+void cs_name_thread(const char *name) {}
 uint64_t cs_slice(void) { return 0; }
 void cs_request_short_slices(void) {}
 void cs_begin_giving_way(void) {}

@@ -11,8 +11,8 @@ enum StoreThread {
 
   func start(_ body: @escaping @Sendable () -> Void) {
     Thread.detachNewThread {
-      // Linux takes 15 bytes.
-      Thread.current.name = self == .checkpointer ? "store.copier" : "store.\(self)"
+      // The kernel keeps 15 bytes.
+      unsafe cs_name_thread(self == .checkpointer ? "store.copier" : "store.\(self)")
       switch self {
       case .reader: cs_request_short_slices()
       case .writer, .checkpointer: cs_begin_giving_way()

@@ -1,5 +1,5 @@
-// How threads share the processor, for what Swift cannot ask of Linux: sched_setattr(2) has no wrapper in glibc, and
-// syscall(2) is variadic. https://docs.kernel.org/scheduler/sched-eevdf.html
+// How threads share the processor and what they are called, for what Swift cannot ask of Linux: sched_setattr(2) has no
+// wrapper in glibc, syscall(2) and prctl(2) are variadic. https://docs.kernel.org/scheduler/sched-eevdf.html
 //
 // With few cores, who wakes to answer a call waits for whoever works. Since 6.12 Linux lets a thread with short time slices
 // take the processor from one with longer slices when it wakes; but in about one wake-up of a hundred it has had its share
@@ -15,7 +15,11 @@ enum {
   CS_STRETCH = 50000,       // nanoseconds between two times that a thread gives way
 };
 
-// Of the calling thread, in nanoseconds; 0: the kernel does not say.
+// Names the calling thread for the kernel, which keeps 15 bytes. A name that Foundation is given for a thread from within
+// may not reach the kernel: it does only after the one who started the thread has been told of it.
+void cs_name_thread(const char *name);
+
+// The calling thread's, in nanoseconds; 0: the kernel does not say.
 uint64_t cs_slice(void);
 
 // Asks for short slices for the calling thread, which works briefly and often; its share of the processor stays the same.
