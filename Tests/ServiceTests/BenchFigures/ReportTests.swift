@@ -18,13 +18,4 @@ struct ReportTests {
     report.goal("ratio", values, atMost: 3)
     #expect(report.missed == ["ratio"])
   }
-
-  @Test("of reads that were all disturbed no latency is known")
-  func allDisturbed() {
-    let row = [(600_000, 1500), (700_000, 15_000), (600_000, 1500)] as [(Int64, Int64)]
-    let reads = TimedReads(
-      row.map { .init(lateness: 0, latency: $0.0, fixedWork: $0.1) }, interval: 500_000)
-    #expect(reads.disturbedPart == 1)
-    #expect(reads.undisturbed.micros(0.99).isNaN)
-  }
 }
