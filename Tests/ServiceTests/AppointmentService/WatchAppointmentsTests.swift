@@ -7,7 +7,7 @@ import Testing
 
 @testable import AppointmentService
 
-@Suite("WatchAppointments (DOMAIN 11)", .timeLimit(.minutes(2)))
+@Suite("WatchAppointments (DOMAIN 11)", .timeLimit(.minutes(5)))
 struct WatchAppointmentsTests {
   private typealias Watching = Task<Void, any Error>
   private let clinic = Clinic()

@@ -7,7 +7,7 @@ import RPCServer
 import Testing
 
 /// How calls end before their time: deadline, cancellation, lost connections, drains; and what is repeated.
-@Suite(.timeLimit(.minutes(1))) struct CallEndTests {
+@Suite(.timeLimit(.minutes(5))) struct CallEndTests {
   private func error(_ body: () async throws -> Void) async -> RPCError? {
     do {
       try await body()

@@ -7,7 +7,7 @@ import RPCServer
 import Testing
 
 /// The four kinds of calls, between the real client and the real server, in memory.
-@Suite(.timeLimit(.minutes(1))) struct CallTests {
+@Suite(.timeLimit(.minutes(5))) struct CallTests {
   private func withServer<Result>(
     _ service: EchoService = EchoService(), interceptors: [any ServerInterceptor] = [],
     client: RPCClientConfiguration = .init(), _ body: (InProcessServer) async throws -> Result

@@ -8,7 +8,7 @@ import Synchronization
 import Testing
 
 /// Interceptors around the calls of the real client, against the real server, in memory.
-@Suite("A client's interceptors", .timeLimit(.minutes(1))) struct ClientInterceptorTests {
+@Suite("A client's interceptors", .timeLimit(.minutes(5))) struct ClientInterceptorTests {
   final class Log: Sendable {
     private let lines = Mutex<[String]>([])
     func add(_ line: String) { lines.withLock { $0.append(line) } }

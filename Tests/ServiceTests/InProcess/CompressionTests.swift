@@ -6,7 +6,7 @@ import RPCServer
 import Testing
 
 /// Compression as callers and handlers see it; its bytes are held by the suites of both sides and by the interop suites.
-@Suite(.timeLimit(.minutes(1))) struct CompressionTests {
+@Suite(.timeLimit(.minutes(5))) struct CompressionTests {
   private static let text = Text(String(repeating: "compressible ", count: 1000))
 
   private func withServer<Result>(

@@ -9,7 +9,7 @@ import Testing
 
 @testable import Lifecycle
 
-@Suite("Sweeper and journal pruning (DESIGN 6)", .timeLimit(.minutes(2)))
+@Suite("Sweeper and journal pruning (DESIGN 6)", .timeLimit(.minutes(5)))
 struct StoreUpkeepTests {
   private static let table = TableSchema(name: "patients", timeToLiveAttribute: "expiresAt")
   private let clock = ManualClock("2026-03-14T12:00:00Z")

@@ -9,7 +9,7 @@ import Testing
 
 @testable import PatientService
 
-@Suite("WatchPatients (DOMAIN 11)", .timeLimit(.minutes(2)))
+@Suite("WatchPatients (DOMAIN 11)", .timeLimit(.minutes(5)))
 struct WatchPatientsTests {
   private typealias Fixture = PatientFixture
   private let fixture: Fixture

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// How the channel connects, waits and repeats, against a server made of frames and on a clock of the test's own.
-@Suite(.timeLimit(.minutes(1))) struct ChannelFrameTests {
+@Suite(.timeLimit(.minutes(5))) struct ChannelFrameTests {
   private let server = FrameServer()
 
   private func policy(_ attempts: Int = 3) throws -> RetryPolicy {

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// What the client says on the wire, and how it takes what a server does, frame by frame.
-@Suite(.timeLimit(.minutes(1))) struct FrameTests {
+@Suite(.timeLimit(.minutes(5))) struct FrameTests {
   private let server = FrameServer()
 
   // MARK: Connection

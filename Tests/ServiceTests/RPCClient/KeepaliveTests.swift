@@ -14,7 +14,7 @@ import Testing
 #endif
 
 /// Keepalive (WIRE W44, W46, W47), on a clock of the test's own.
-@Suite(.timeLimit(.minutes(1))) struct KeepaliveTests {
+@Suite(.timeLimit(.minutes(5))) struct KeepaliveTests {
   private let server = FrameServer()
 
   private func channel(_ keepalive: RPCClientConfiguration.Keepalive) -> RPCClientChannel {

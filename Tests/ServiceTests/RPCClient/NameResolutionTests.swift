@@ -6,7 +6,7 @@ import Synchronization
 import Testing
 
 /// When a channel looks its names up, and what it does with new addresses; on a clock of the test's own.
-@Suite(.timeLimit(.minutes(1))) struct NameResolutionTests {
+@Suite(.timeLimit(.minutes(5))) struct NameResolutionTests {
   private let server = FrameServer()
   private let a = Endpoint.ipv4(host: "192.0.2.1", port: 1)
   private let b = Endpoint.ipv4(host: "192.0.2.2", port: 2)

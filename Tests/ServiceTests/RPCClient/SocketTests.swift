@@ -10,7 +10,7 @@ import Sockets
 import Testing
 
 /// The client over real sockets: targets, TLS, and servers that are not there or not what they should be.
-@Suite(.timeLimit(.minutes(1))) struct SocketTests {
+@Suite(.timeLimit(.minutes(5))) struct SocketTests {
   private static let group = MultiThreadedEventLoopGroup.singleton
   private static let quiet = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
 

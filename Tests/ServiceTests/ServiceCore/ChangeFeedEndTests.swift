@@ -6,7 +6,7 @@ import Testing
 
 @testable import ServiceCore
 
-@Suite("How a watch ends, and who may not begin one (DOMAIN 11)", .timeLimit(.minutes(2)))
+@Suite("How a watch ends, and who may not begin one (DOMAIN 11)", .timeLimit(.minutes(5)))
 struct ChangeFeedEndTests {
   private typealias Fixture = ChangeFeedFixture
   private let fixture = ChangeFeedFixture()

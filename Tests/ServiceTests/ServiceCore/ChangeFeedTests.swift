@@ -8,7 +8,7 @@ import Testing
 
 @testable import ServiceCore
 
-@Suite("Change feed (DOMAIN 11)", .timeLimit(.minutes(2)))
+@Suite("Change feed (DOMAIN 11)", .timeLimit(.minutes(5)))
 struct ChangeFeedTests {
   private typealias Fixture = ChangeFeedFixture
   private let fixture = ChangeFeedFixture()

@@ -5,7 +5,7 @@ import StandardServices
 import Testing
 
 /// Health and reflection as a client sees them.
-@Suite(.timeLimit(.minutes(1))) struct StandardServicesTests {
+@Suite(.timeLimit(.minutes(5))) struct StandardServicesTests {
   private func withHealth(
     _ health: HealthStatus, _ body: (GRPCHealthV1.HealthClient, InProcessServer) async throws -> Void
   ) async throws {

@@ -1,7 +1,7 @@
 internal import Storage
 internal import Testing
 
-@Suite("Commit signal", .timeLimit(.minutes(2))) struct CommitSignalTests {
+@Suite("Commit signal", .timeLimit(.minutes(5))) struct CommitSignalTests {
   private static let mine = ChangeFilter(tables: ["patients"], sortKey: "u1")
 
   @Test("a commit that the filter admits is noted once, others only move the end", arguments: Engine.allCases)
