@@ -46,6 +46,7 @@ extension Target.Dependency {
   static let metricsTestKit: Self = .product(name: "MetricsTestKit", package: "swift-metrics")
   static let serviceLifecycle: Self = .product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
   static let deque: Self = .product(name: "DequeModule", package: "swift-collections")
+  static let subprocess: Self = .product(name: "Subprocess", package: "swift-subprocess")
   static let unixSignals: Self = .product(name: "UnixSignals", package: "swift-service-lifecycle")
   static let collections: Self = .product(name: "Collections", package: "swift-collections")
 }
@@ -70,6 +71,8 @@ let package = Package(
     .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
     .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
     .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+    // For tests only.
+    .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
   ],
   targets: [
     // C
@@ -219,7 +222,10 @@ let package = Package(
     tests("StandardServices", ["StandardServices", "StandardProtos", "InProcess", "RPC"]),
     tests(
       "ProtobufBridge",
-      ["ProtobufBridge", "Contract", "StandardProtos", "RPC", "TestSupport", "generate-contract", .nioCore]),
+      [
+        "ProtobufBridge", "Contract", "StandardProtos", "RPC", "TestSupport", "generate-contract", .nioCore,
+        .subprocess,
+      ]),
     tests(
       "Contract", ["Contract", "StandardProtos", "ProtobufBridge", "RPC", "generate-contract", .nioCore],
       exclude: ["check_schema.py"]),
@@ -235,10 +241,10 @@ let package = Package(
       "EmbeddedEngine",
       [
         "CScheduling", "CPageCache", "Storage", "EmbeddedEngine", "EncryptedStorage", "DiskTestSupport", "TestSupport",
-        "store-crash-writer", .grdb, .grdbSQLite,
+        "store-crash-writer", .grdb, .grdbSQLite, .subprocess,
       ]),
     tests("BenchFigures", ["BenchFigures"]),
-    tests("Auth", ["Auth", "Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging]),
+    tests("Auth", ["Auth", "Identity", "RPC", .jwtKit, .crypto, .nioCore, .logging, .subprocess]),
     tests(
       "Observability",
       ["Observability", "Identity", "InProcess", "EchoTestSupport", "RPC", .nioCore, .logging, .metricsTestKit]),
@@ -249,7 +255,7 @@ let package = Package(
         "ServiceTestSupport",
         .configuration, .argumentParser, .logging, .serviceLifecycle,
       ]),
-    tests("CivilTime", ["CivilTime", "TestSupport"]),
+    tests("CivilTime", ["CivilTime", "TestSupport", .subprocess]),
     // Shared by the suites of the services.
     .target(
       name: "ServiceTestSupport",
@@ -271,7 +277,7 @@ let package = Package(
       "AppointmentService",
       [
         "AppointmentService", "ServiceTestSupport", "Contract", "StandardProtos", "RPC", "Identity", "Storage",
-        "MemoryEngine", "EmbeddedEngine", "CivilTime", "ServiceCore", "TestSupport", .nioCore,
+        "MemoryEngine", "EmbeddedEngine", "CivilTime", "ServiceCore", "TestSupport", .nioCore, .subprocess,
       ], exclude: ["recurrence_oracle.py"]),
   ]
 )

@@ -1,5 +1,6 @@
 import CivilTime
 import Foundation
+import Subprocess
 import TestSupport
 import Testing
 
@@ -15,13 +16,13 @@ struct RecurrenceOracleTests {
   ]
 
   @Test("dates and instants agree from 2024 to 2030", arguments: zones, [1, 2] as [UInt64])
-  func agrees(zone: String, seed: UInt64) throws {
+  func agrees(zone: String, seed: UInt64) async throws {
     var random = SeededGenerator(seed: seed &* 977 &+ UInt64(zone.utf8.reduce(0) { Int($0) + Int($1) }))
     let rules = try TimeZoneDatabase.system.rules(for: zone)
     let samples = (0..<40).map { _ in BlockRule.random(zone: zone, using: &random) }
     let shifts = Self.daysWithShifts(rules)
     let years = try #require(CivilDate("2024-01-01"))...#require(CivilDate("2030-12-31"))
-    let answers = try Oracle.ask(samples, years, look: shifts)
+    let answers = try await Oracle.ask(samples, years, look: shifts)
 
     for (rule, answer) in zip(samples, answers) {
       #expect(rule.occurrences(in: years).map(\.description) == answer.dates, "\(rule)")
@@ -38,7 +39,7 @@ struct RecurrenceOracleTests {
     arguments: [
       ("Pacific/Apia", "2011-12-30"), ("Pacific/Kwajalein", "1993-08-21"), ("Pacific/Kiritimati", "1994-12-31"),
     ])
-  func dateLine(zone: String, skipped: String) throws {
+  func dateLine(zone: String, skipped: String) async throws {
     let rules = try TimeZoneDatabase.system.rules(for: zone)
     let day = try #require(CivilDate(skipped))
     let days = try #require(day.adding(days: -3))...#require(day.adding(days: 3))
@@ -47,7 +48,7 @@ struct RecurrenceOracleTests {
       recurrence: Recurrence(
         kind: .daily, endDate: nil, daysOfWeek: [], interval: 1, dates: [], excludedDates: []))
     let dates = rule.occurrences(in: days)
-    let answer = try #require(try Oracle.ask([rule], days, look: dates.map(\.description)).first)
+    let answer = try #require(try await Oracle.ask([rule], days, look: dates.map(\.description)).first)
     #expect(dates.map(\.description) == answer.dates && answer.minutes.count == 7)
     for date in dates {
       let ranges = rule.intervals(on: date, rules: rules)
@@ -109,23 +110,21 @@ private struct Oracle {
     }
   }
 
-  static func ask(_ rules: [BlockRule], _ window: ClosedRange<CivilDate>, look: [String]) throws -> [Answer] {
+  static func ask(_ rules: [BlockRule], _ window: ClosedRange<CivilDate>, look: [String]) async throws -> [Answer] {
     let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appending(path: "recurrence_oracle.py")
     let questions = try rules.map { try JSONEncoder().encode(Question($0, window, look: look)) }
     let input = FileManager.default.temporaryDirectory.appending(path: "recurrence-\(UUID().uuidString).jsonl")
     defer { try? FileManager.default.removeItem(at: input) }
     try Data(questions.joined(separator: Data("\n".utf8))).write(to: input)
 
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = ["python3", script.path]
-    process.standardInput = try FileHandle(forReadingFrom: input)
-    let output = Pipe()
-    process.standardOutput = output
-    try process.run()
-    let lines = output.fileHandleForReading.readDataToEndOfFile().split(separator: UInt8(ascii: "\n"))
-    process.waitUntilExit()
-    #expect(process.terminationStatus == 0)
+    let handle = try FileHandle(forReadingFrom: input)
+    defer { try? handle.close() }
+    let result = try await Subprocess.run(
+      .name("python3"), arguments: [script.path],
+      input: .fileDescriptor(.init(rawValue: handle.fileDescriptor), closeAfterSpawningProcess: false),
+      output: .data(limit: 64 << 20), error: .currentStandardError)
+    #expect(result.terminationStatus.isSuccess)
+    let lines = result.standardOutput.split(separator: UInt8(ascii: "\n"))
     try #require(lines.count == rules.count)
     return try lines.map { try JSONDecoder().decode(Answer.self, from: $0) }
   }

@@ -2,6 +2,7 @@ import Crypto
 import Foundation
 import Identity
 import Logging
+import Subprocess
 import Testing
 
 @testable import Auth
@@ -14,21 +15,16 @@ struct DevTokenSignerTests {
   private static let otherCurve = P384.Signing.PrivateKey().pemRepresentation
 
   /// Runs the script that makes the development PKI, with openssl.
-  private func makePKI() throws -> TemporaryDirectory {
-    let directory = try TemporaryDirectory()
-    let process = Process()
-    process.executableURL = Self.script
-    process.arguments = [directory.url.path]
-    process.standardError = FileHandle.nullDevice
-    try process.run()
-    process.waitUntilExit()
-    #expect(process.terminationStatus == 0)
-    return directory
+  private func makePKI(in directory: TemporaryDirectory) async throws {
+    let result = try await Subprocess.run(
+      .path(.init(Self.script.path)), arguments: [directory.url.path], output: .discarded)
+    #expect(result.terminationStatus.isSuccess)
   }
 
   @Test("a signed token is verified with the key set that openssl wrote")
   func roundTrip() async throws {
-    let directory = try makePKI()
+    let directory = try TemporaryDirectory()
+    try await makePKI(in: directory)
     let pem = try String(contentsOf: directory.url.appending(path: "jwt-signing-key.pem"), encoding: .utf8)
     let signer = try await DevTokenSigner(pem: pem)
     let keys = try await KeySetFile(
@@ -46,8 +42,9 @@ struct DevTokenSignerTests {
   }
 
   @Test("a second run of the script keeps every file, and keys are the owner's alone")
-  func idempotent() throws {
-    let directory = try makePKI()
+  func idempotent() async throws {
+    let directory = try TemporaryDirectory()
+    try await makePKI(in: directory)
     let names = try FileManager.default.contentsOfDirectory(atPath: directory.url.path).sorted()
     #expect(
       names == [
@@ -55,11 +52,7 @@ struct DevTokenSignerTests {
         "patient-service.key", "patient-service.pem", "store.key",
       ])
     let before = try names.map { try Data(contentsOf: directory.url.appending(path: $0)) }
-    let process = Process()
-    process.executableURL = Self.script
-    process.arguments = [directory.url.path]
-    try process.run()
-    process.waitUntilExit()
+    try await makePKI(in: directory)
     #expect(try names.map { try Data(contentsOf: directory.url.appending(path: $0)) } == before)
     for name in names where name.contains("key") {
       let attributes = try FileManager.default.attributesOfItem(atPath: directory.url.appending(path: name).path)

@@ -1,4 +1,5 @@
 import Foundation
+import Subprocess
 import Testing
 
 @testable import CivilTime
@@ -13,9 +14,9 @@ struct TimeZoneOracleTests {
   ]
 
   @Test("offsets agree at random instants and on both sides of every change", arguments: zones)
-  func offsets(zone: String) throws {
+  func offsets(zone: String) async throws {
     let rules = try TimeZoneDatabase.system.rules(for: zone)
-    let lines = try Oracle.lines(
+    let lines = try await Oracle.lines(
       """
       import random
       r = random.Random(7)
@@ -39,9 +40,9 @@ struct TimeZoneOracleTests {
   }
 
   @Test("wall clock times resolve alike: once, twice or never", arguments: zones)
-  func resolution(zone: String) throws {
+  func resolution(zone: String) async throws {
     let rules = try TimeZoneDatabase.system.rules(for: zone)
-    let lines = try Oracle.lines(
+    let lines = try await Oracle.lines(
       """
       t = 1577836800; before = off(t); at = [1700000000]
       while t < 2208988800:
@@ -69,8 +70,8 @@ struct TimeZoneOracleTests {
   }
 
   @Test("every zone that CPython knows is readable and agrees today and in 2100")
-  func allZones() throws {
-    let lines = try Oracle.texts(
+  func allZones() async throws {
+    let lines = try await Oracle.texts(
       """
       import zoneinfo
       for name in sorted(zoneinfo.available_timezones()):
@@ -88,16 +89,12 @@ struct TimeZoneOracleTests {
 
 /// Runs a Python program with `z` (the zone) and `off(utc seconds)` at hand; gives the words of its lines.
 enum Oracle {
-  static func lines(_ program: String, zone: String) throws -> [[Int64]] {
-    try texts(program, zone: zone).map { $0.compactMap { Int64($0) } }
+  static func lines(_ program: String, zone: String) async throws -> [[Int64]] {
+    try await texts(program, zone: zone).map { $0.compactMap { Int64($0) } }
   }
 
-  static func texts(_ program: String, zone: String) throws -> [[String]] {
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments = [
-      "python3", "-c",
-      """
+  static func texts(_ program: String, zone: String) async throws -> [[String]] {
+    let text = """
       import sys
       from datetime import datetime, timedelta, timezone
       from zoneinfo import ZoneInfo
@@ -105,15 +102,12 @@ enum Oracle {
       epoch = datetime(1970, 1, 1, tzinfo=timezone.utc)
       def off(t): return int((epoch + timedelta(seconds=t)).astimezone(z).utcoffset().total_seconds())
       \(program)
-      """, zone,
-    ]
-    let output = Pipe()
-    process.standardOutput = output
-    try process.run()
-    let data = output.fileHandleForReading.readDataToEndOfFile()
-    process.waitUntilExit()
-    try #require(process.terminationStatus == 0, "python3 with zoneinfo is needed as oracle")
-    return String(decoding: data, as: UTF8.self).split(separator: "\n").map { line in
+      """
+    let result = try await Subprocess.run(
+      .name("python3"), arguments: ["-c", text, zone], output: .string(limit: 64 << 20),
+      error: .currentStandardError)
+    try #require(result.terminationStatus.isSuccess, "python3 with zoneinfo is needed as oracle")
+    return result.standardOutput.split(separator: "\n").map { line in
       line.split(separator: " ").map(String.init)
     }
   }

@@ -2,6 +2,7 @@ internal import EmbeddedEngine
 internal import EncryptedStorage
 internal import Foundation
 internal import Storage
+internal import Subprocess
 internal import TestSupport
 internal import Testing
 
@@ -114,33 +115,27 @@ internal import Testing
   private static func run(
     _ directory: String, _ kill: Kill, keyFile: String? = nil
   ) async throws -> [(writer: Int, number: Int)] {
-    let process = Process()
-    let output = Pipe()
-    process.executableURL = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
+    let program = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
       .appendingPathComponent("store-crash-writer")
-    process.arguments = [directory, String(writers)] + (keyFile.map { [$0] } ?? [])
-    process.standardOutput = output
-    try process.run()
-    // Reading blocks, so it has a thread of its own.
-    let text: Data = await withCheckedContinuation { continuation in
-      Thread.detachNewThread {
-        var text = Data()
-        var lines = 0
-        while lines < kill.acknowledgements {
-          let more = output.fileHandleForReading.availableData
-          if more.isEmpty { break }
-          text += more
-          lines += more.count { $0 == UInt8(ascii: "\n") }
-        }
-        // Nothing waits for this moment: it is to be any.
-        usleep(kill.delay)
-        _ = Foundation.kill(process.processIdentifier, SIGKILL)
-        text += output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        continuation.resume(returning: text)
+    let result = try await Subprocess.run(
+      .path(.init(program.path)), arguments: .init([directory, String(writers)] + (keyFile.map { [$0] } ?? [])),
+      input: .none, output: .sequence, error: .currentStandardError
+    ) { writer in
+      var text = Data()
+      var lines = 0
+      var output = writer.standardOutput.makeAsyncIterator()
+      while lines < kill.acknowledgements, let more = try await output.next() {
+        lines += Data(buffer: more).count { $0 == UInt8(ascii: "\n") }
+        text += Data(buffer: more)
       }
+      // Nothing waits for this moment: it is to be any.
+      try await Task.sleep(for: .microseconds(kill.delay))
+      try writer.send(signal: .kill)
+      while let more = try await output.next() { text += Data(buffer: more) }
+      return text
     }
-    #expect(process.terminationReason == .uncaughtSignal)
+    #expect(result.terminationStatus == .signaled(SIGKILL))
+    let text = result.closureResult
     return String(decoding: text, as: UTF8.self).split(separator: "\n").compactMap { line in
       let parts = line.split(separator: " ").compactMap { Int($0) }
       return parts.count == 2 ? (parts[0], parts[1]) : nil

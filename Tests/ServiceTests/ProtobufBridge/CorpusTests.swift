@@ -30,11 +30,11 @@ struct CorpusTests {
   }
 
   @Test("our bytes are those of protoc --encode, both ways", arguments: [1, 2, 3] as [UInt64])
-  func tidy(seed: UInt64) throws {
+  func tidy(seed: UInt64) async throws {
     let protoc = try Protoc()
     let samples = samples(protoc, .tidy, seed: seed)
-    let text = try #require(try protoc.text(ofBatch: Protoc.batch(samples)))
-    let canonical = try #require(try protoc.bytes(ofBatch: text))
+    let text = try #require(try await protoc.text(ofBatch: Protoc.batch(samples)))
+    let canonical = try #require(try await protoc.bytes(ofBatch: text))
     let ours = try reencoded(samples, protoc)
     #expect(Protoc.batch(ours) == canonical)
     #expect(try reencoded(ours, protoc) == ours)
@@ -42,17 +42,17 @@ struct CorpusTests {
   }
 
   @Test("what protoc reads in messy bytes it reads in ours", arguments: [11, 12, 13, 14] as [UInt64])
-  func messy(seed: UInt64) throws {
+  func messy(seed: UInt64) async throws {
     let protoc = try Protoc()
     let samples = samples(protoc, .messy, seed: seed)
-    let expected = try #require(try protoc.text(ofBatch: Protoc.batch(samples)))
-    let ours = try #require(try protoc.text(ofBatch: Protoc.batch(try reencoded(samples, protoc))))
+    let expected = try #require(try await protoc.text(ofBatch: Protoc.batch(samples)))
+    let ours = try #require(try await protoc.text(ofBatch: Protoc.batch(try reencoded(samples, protoc))))
     #expect(ours == expected)
     try protoc.remove()
   }
 
   @Test("a message cut at any byte is accepted or refused as protoc does", arguments: [21] as [UInt64])
-  func truncated(seed: UInt64) throws {
+  func truncated(seed: UInt64) async throws {
     let protoc = try Protoc()
     var random = SeededGenerator(seed: seed)
     var accepted: [[[UInt8]]] = []
@@ -69,17 +69,17 @@ struct CorpusTests {
       accepted.append(whole)
     }
     // protoc takes all that we take at once, and what we refuse one at a time: of these a part.
-    #expect(try protoc.text(ofBatch: Protoc.batch(accepted)) != nil)
+    #expect(try await protoc.text(ofBatch: Protoc.batch(accepted)) != nil)
     refused.shuffle(using: &random)
     for (name, bytes) in refused.prefix(150) {
-      #expect(try protoc.text(of: bytes, as: name) == nil, "\(name) \(bytes)")
+      #expect(try await protoc.text(of: bytes, as: name) == nil, "\(name) \(bytes)")
     }
     try protoc.remove()
   }
 
   /// Without repeated singular fields: of those protoc checks the UTF-8 of every one, we that of the last, which counts.
   @Test("random damage is accepted or refused as protoc does", arguments: [31, 32] as [UInt64])
-  func damaged(seed: UInt64) throws {
+  func damaged(seed: UInt64) async throws {
     let protoc = try Protoc()
     var random = SeededGenerator(seed: seed)
     var compared = 0
@@ -91,7 +91,7 @@ struct CorpusTests {
         bytes[position] ^= UInt8(1) << UInt8.random(in: 0...7, using: &random)
         let ours = try? type.init(serializedBytes: bytes)
         guard index == 0 else { continue }
-        let verdict = try protoc.text(of: bytes, as: name)
+        let verdict = try await protoc.text(of: bytes, as: name)
         #expect((ours == nil) == (verdict == nil), "\(name) \(bytes)")
         compared += 1
       }

@@ -1,6 +1,7 @@
 internal import Contract
 internal import Foundation
 internal import StandardProtos
+internal import Subprocess
 
 @testable internal import generate_contract
 
@@ -28,15 +29,15 @@ struct Protoc {
   func remove() throws { try FileManager.default.removeItem(at: folder) }
 
   /// The text form of a serialized message; `nil` when protoc refuses it.
-  func text(of bytes: [UInt8], as name: String) throws -> String? {
-    try run(["--decode=\(name)"], input: bytes).map { String(decoding: $0, as: UTF8.self) }
+  func text(of bytes: [UInt8], as name: String) async throws -> String? {
+    try await run(["--decode=\(name)"], input: bytes).map { String(decoding: $0, as: UTF8.self) }
   }
 
-  func text(ofBatch bytes: [UInt8]) throws -> String? { try text(of: bytes, as: "Batch") }
+  func text(ofBatch bytes: [UInt8]) async throws -> String? { try await text(of: bytes, as: "Batch") }
 
   /// The canonical bytes of a text form.
-  func bytes(ofBatch text: String) throws -> [UInt8]? {
-    try run(["--deterministic_output", "--encode=Batch"], input: Array(text.utf8))
+  func bytes(ofBatch text: String) async throws -> [UInt8]? {
+    try await run(["--deterministic_output", "--encode=Batch"], input: Array(text.utf8))
   }
 
   /// Messages, by name, as one batch.
@@ -48,23 +49,20 @@ struct Protoc {
     return result
   }
 
-  private func run(_ arguments: [String], input: [UInt8]) throws -> [UInt8]? {
-    let name = UUID().uuidString
-    let inputFile = folder.appending(path: "\(name).in")
-    let outputFile = folder.appending(path: "\(name).out")
-    try Data(input).write(to: inputFile)
-    try Data().write(to: outputFile)
-    let process = Process()
-    process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-    process.arguments =
-      ["protoc", "--descriptor_set_in=\(folder.appending(path: "set.pb").path)"] + arguments + ["batch.proto"]
-    process.standardInput = try FileHandle(forReadingFrom: inputFile)
-    process.standardOutput = try FileHandle(forWritingTo: outputFile)
-    process.standardError = FileHandle.nullDevice
-    try process.run()
-    process.waitUntilExit()
-    guard process.terminationStatus == 0 else { return nil }
-    return [UInt8](try Data(contentsOf: outputFile))
+  /// The input is a file, not a pipe: protoc may refuse it before it has read it all, and a pipe without a reader raises
+  /// SIGPIPE.
+  private func run(_ arguments: [String], input: [UInt8]) async throws -> [UInt8]? {
+    let file = folder.appending(path: "\(UUID().uuidString).in")
+    try Data(input).write(to: file)
+    let handle = try FileHandle(forReadingFrom: file)
+    defer { try? handle.close() }
+    let result = try await Subprocess.run(
+      .name("protoc"),
+      arguments: .init(
+        ["--descriptor_set_in=\(folder.appending(path: "set.pb").path)"] + arguments + ["batch.proto"]),
+      input: .fileDescriptor(.init(rawValue: handle.fileDescriptor), closeAfterSpawningProcess: false),
+      output: .bytes(limit: 64 << 20))
+    return result.terminationStatus.isSuccess ? result.standardOutput : nil
   }
 
   private func descriptorSet() -> [UInt8] {
