@@ -2,12 +2,15 @@ internal import EmbeddedEngine
 internal import EncryptedStorage
 internal import Foundation
 internal import Storage
+internal import Synchronization
 
-/// Writes to an embedded store with many writers and prints each acknowledgement, until it is killed.
+/// Writes to an embedded store with many writers and prints each acknowledgement, until it kills itself with SIGKILL.
 ///
-/// Usage: `store-crash-writer DIRECTORY WRITERS [KEY-FILE]`. With keys the store is encrypted, it is archived in
-/// `DIRECTORY-backups`, and a snapshot and a rekey run beside the writers. Writer w's transaction n puts the item `item-w-n` and moves the item
-/// `counter-w` from n - 1 to n; once it is acknowledged, the line `w n` appears on standard output.
+/// Usage: `store-crash-writer DIRECTORY WRITERS ACKNOWLEDGEMENTS MICROSECONDS [KEY-FILE]`. The kill comes so many
+/// microseconds after so many acknowledgements; with 0 acknowledgements after the start, perhaps while the store is being
+/// opened. With keys the store is encrypted, it is archived in `DIRECTORY-backups`, and a snapshot and a rekey run beside
+/// the writers. Writer w's transaction n puts the item `item-w-n` and moves the item `counter-w` from n - 1 to n; once it is
+/// acknowledged, the line `w n` appears on standard output.
 @main
 enum StoreCrashWriter {
   static let table = TableSchema(
@@ -15,18 +18,37 @@ enum StoreCrashWriter {
 
   static func main() async throws {
     let arguments = CommandLine.arguments
-    guard (3...4).contains(arguments.count), let writers = Int(arguments[2]) else {
-      FileHandle.standardError.write(Data("usage: store-crash-writer DIRECTORY WRITERS [KEY-FILE]\n".utf8))
+    guard (5...6).contains(arguments.count), let writers = Int(arguments[2]), let acknowledgements = Int(arguments[3]),
+      let delay = UInt32(arguments[4])
+    else {
+      let usage = "usage: store-crash-writer DIRECTORY WRITERS ACKNOWLEDGEMENTS MICROSECONDS [KEY-FILE]\n"
+      FileHandle.standardError.write(Data(usage.utf8))
       exit(2)
     }
+    killSelf(after: acknowledgements, delay: delay)
     var configuration = EmbeddedStore.Configuration(directory: arguments[1], environment: "test", tables: [table])
-    if arguments.count == 4 { configuration.keyRing = try KeySource.file(arguments[3]).load() }
+    if arguments.count == 6 { configuration.keyRing = try KeySource.file(arguments[5]).load() }
     let isEncrypted = configuration.keyRing != nil
     let store = try await EmbeddedStore.open(configuration)
     try await withThrowingTaskGroup(of: Void.self) { group in
       group.addTask { try await workBeside(store, isEncrypted: isEncrypted) }
       for writer in 0..<writers { group.addTask { try await write(to: store, as: writer) } }
       try await group.waitForAll()
+    }
+  }
+
+  /// Acknowledgements that are still to come before the kill.
+  private static let outstanding = Atomic(0)
+  private static let isDue = DispatchSemaphore(value: 0)
+
+  /// On a thread of its own, so that the moment is not one at which the writers' threads have nothing to do.
+  private static func killSelf(after acknowledgements: Int, delay: UInt32) {
+    outstanding.store(acknowledgements, ordering: .relaxed)
+    Thread.detachNewThread {
+      if acknowledgements > 0 { isDue.wait() }
+      // Nothing waits for this moment: it is to be any.
+      usleep(delay)
+      kill(getpid(), SIGKILL)
     }
   }
 
@@ -60,6 +82,7 @@ enum StoreCrashWriter {
       ])
       // One write call a line, so that a line is whole or absent.
       FileHandle.standardOutput.write(Data("\(writer) \(number)\n".utf8))
+      if outstanding.subtract(1, ordering: .relaxed).newValue == 0 { isDue.signal() }
     }
   }
 }

@@ -111,32 +111,19 @@ internal import Testing
     var delay: UInt32
   }
 
-  /// Runs the writer until it is killed, and returns all it acknowledged.
+  /// Runs the writer until it kills itself, and returns all it acknowledged.
   private static func run(
     _ directory: String, _ kill: Kill, keyFile: String? = nil
   ) async throws -> [(writer: Int, number: Int)] {
     let program = URL(fileURLWithPath: CommandLine.arguments[0]).deletingLastPathComponent()
       .appendingPathComponent("store-crash-writer")
     let result = try await Subprocess.run(
-      .path(.init(program.path)), arguments: .init([directory, String(writers)] + (keyFile.map { [$0] } ?? [])),
-      input: .none, output: .sequence, error: .currentStandardError
-    ) { writer in
-      var text = Data()
-      var lines = 0
-      var output = writer.standardOutput.makeAsyncIterator()
-      while lines < kill.acknowledgements, let more = try await output.next() {
-        lines += Data(buffer: more).count { $0 == UInt8(ascii: "\n") }
-        text += Data(buffer: more)
-      }
-      // Nothing waits for this moment: it is to be any.
-      try await Task.sleep(for: .microseconds(kill.delay))
-      try writer.send(signal: .kill)
-      while let more = try await output.next() { text += Data(buffer: more) }
-      return text
-    }
+      .path(.init(program.path)),
+      arguments: .init(
+        [directory, String(writers), String(kill.acknowledgements), String(kill.delay)] + (keyFile.map { [$0] } ?? [])),
+      output: .string(limit: 64 << 20), error: .currentStandardError)
     #expect(result.terminationStatus == .signaled(SIGKILL))
-    let text = result.closureResult
-    return String(decoding: text, as: UTF8.self).split(separator: "\n").compactMap { line in
+    return result.standardOutput.split(separator: "\n").compactMap { line in
       let parts = line.split(separator: " ").compactMap { Int($0) }
       return parts.count == 2 ? (parts[0], parts[1]) : nil
     }
