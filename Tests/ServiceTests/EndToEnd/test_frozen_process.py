@@ -3,9 +3,7 @@
 import concurrent.futures
 import contextlib
 import os
-import pathlib
 import signal
-import time
 
 import grpc
 from google.rpc import error_details_pb2
@@ -21,9 +19,7 @@ def frozen(process):
     pid = process.process.pid
     os.kill(pid, signal.SIGSTOP)
     try:
-        # The signal is on its way until the kernel says that the process has stopped.
-        while pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T":
-            time.sleep(0.001)
+        os.waitid(os.P_PID, pid, os.WSTOPPED)
         yield
     finally:
         os.kill(pid, signal.SIGCONT)
